@@ -1,0 +1,46 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test check lint types bench soak clean help
+
+help:
+	@echo "make demo   upscale sample pictures and a video on this machine (installs what it needs)"
+	@echo "make test   the quick tests (installs what it needs)"
+	@echo "make check  lint, types and tests"
+	@echo "make bench  measurements, side by side in one run"
+	@echo "make soak   long chaos runs"
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "batchup needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "could not make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing batchup and its tools into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python jobs/samples.py demo/photos
+	@$(BIN)/batchup run jobs/demo.yaml
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+check: lint types test
+
+bench: $(READY)
+	@$(BIN)/python -m pytest -m bench -n 0 -s tests/benchmarks
+
+soak: $(READY)
+	@$(BIN)/python -m pytest -m soak -n 0 tests/soak
+
+clean:
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,92 @@
+"""Errors, named for what happens next.
+
+::
+
+    BatchupError
+    ├── ManifestError        the manifest or the command line is wrong: nothing was done        exit 2
+    ├── LedgerError          the ledger is in use, damaged, missing, or some other file         exit 4
+    ├── FatalError           nothing will work any more: stop the run, the rest stays pending   exit 5, 6
+    └── TaskError            about one task:
+        ├── TransientError       try again, after ``retry_after_s`` if that is given
+        ├── RejectedError        give up this task; the others go on
+        └── SubmissionUnknown    it may have been paid: never sent again blindly
+
+The branch is decided once, where a foreign error becomes one of ours; everyone above only asks which branch.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong in a manifest or list, said to the person who wrote it.
+
+    Attributes:
+        file: The file as the person named it.
+        line: From 1; 0 where a fault has no place.
+        column: From 1; 0 where a fault has no place.
+        message: ``run.rate: "fast" is no rate; write 10/s or 120/min``.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}" if place else self.message
+
+
+class BatchupError(Exception):
+    """Anything that batchup itself reports. Its text is written for a person."""
+
+
+class ManifestError(BatchupError):
+    """The manifest, a list it names, or the command line is wrong. Holds every fault found."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
+
+
+class LedgerError(BatchupError):
+    """The ledger cannot be used: in use by another run, damaged, missing, or some other file."""
+
+
+class FatalError(BatchupError):
+    """Nothing will work any more. The run stops; what has not started stays pending."""
+
+    def __init__(self, message: str, *, stopped: Literal["account", "disk"]) -> None:
+        super().__init__(message)
+        self.stopped = stopped
+
+
+class TaskError(BatchupError):
+    """One task met an error.
+
+    Attributes:
+        kind: The class that failures are counted by, in snake_case: ``image_truncated``.
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class TransientError(TaskError):
+    """It may work next time."""
+
+    def __init__(self, message: str, *, kind: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, kind=kind)
+        self.retry_after_s = retry_after_s
+
+
+class RejectedError(TaskError):
+    """This task will never work as it is."""
+
+
+class SubmissionUnknown(TaskError):  # noqa: N818 - it is the field's word, and a state rather than an error
+    """The request may have been accepted, and paid. It is settled, never blindly sent again."""

@@ -1,0 +1,1 @@
+"""The ledger: an append-only JSON Lines file, the only state there is."""

@@ -1,0 +1,1 @@
+"""The job manifest: one YAML file, read with positions, checked whole."""
