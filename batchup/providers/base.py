@@ -1,0 +1,77 @@
+"""What a provider can do, as the runner sees it: submit, complete, fetch.
+
+A provider does not retry, count, name files or touch the ledger; the runner does that, the same way for everyone.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from batchup.task import Task
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A task as its provider gets it.
+
+    Attributes:
+        task: What to do.
+        file: The input on this machine.
+        part: File to write the output to, in the output's own folder; does not exist before.
+        keep_metadata: Whether EXIF and its kin come through.
+        tell: Called now and then with the done part, 0.0 to 1.0.
+    """
+
+    task: Task
+    file: Path
+    part: Path
+    keep_metadata: bool = True
+    tell: Callable[[float], None] = lambda _: None
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """What a provider needs to find a submission again, in this run or a later one.
+
+    Attributes:
+        request_id: The provider's own name for it; empty where it has none.
+        data: The provider's business, JSON.
+    """
+
+    request_id: str = ""
+    data: Mapping[str, Any] = {}
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A finished submission.
+
+    Attributes:
+        urls: Where the output can be fetched, again and again; empty where it is in ``job.part`` already.
+        charged_usd: What it really cost; None where nobody says.
+    """
+
+    urls: tuple[str, ...] = ()
+    charged_usd: Decimal | None = Decimal(0)
+
+
+class Provider(Protocol):
+    """Does tasks in three steps, so that what may cost money is a step of its own.
+
+    Every step raises TaskError (its branch says what happens next), FatalError, or OSError of the local disk.
+
+    Attributes:
+        durable: Whether submissions outlive this process and may cost money. If so, the intent to submit, the
+            ticket and the result are made durable in the ledger, in this order, before the next step.
+    """
+
+    durable: bool
+
+    async def submit(self, job: Job) -> Ticket:
+        """Start the work. The only step that may cost money: sent once an attempt, never resent blindly."""
+
+    async def complete(self, job: Job, ticket: Ticket) -> Completed:
+        """Wait until the work is finished. May be called again, by a later run too; free."""
+
+    async def fetch(self, job: Job, completed: Completed) -> None:
+        """Bring the output to ``job.part``. May be called again; free."""

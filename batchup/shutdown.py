@@ -1,0 +1,80 @@
+"""How a run is asked to end: the first signal drains, the second detaches."""
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import anyio
+
+Stage = Literal["run", "drain", "detach"]
+
+
+class Shutdown:
+    """What a run has been asked to do. Once draining, never running again.
+
+    Attributes:
+        stage: ``run``; ``drain``: start nothing more, finish what runs; ``detach``: leave at once.
+        signum: The signal that asked first, None where none did.
+    """
+
+    def __init__(self, on_change: Callable[["Shutdown"], None] = lambda _: None) -> None:
+        self.stage: Stage = "run"
+        self.signum: int | None = None
+        self._draining = anyio.Event()
+        self._detaching = anyio.Event()
+        self._on_change = on_change
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more may be started."""
+        return self.stage != "run"
+
+    def drain(self, signum: int | None = None) -> None:
+        """Start nothing more. May be called again."""
+        if self.stage == "run":
+            self.stage, self.signum = "drain", signum
+            self._draining.set()
+            self._on_change(self)
+
+    def detach(self) -> None:
+        """Leave what runs. May be called again."""
+        if self.stage != "detach":
+            self.drain()
+            self.stage = "detach"
+            self._detaching.set()
+            self._on_change(self)
+
+    async def wait_draining(self) -> None:
+        """Return once nothing more may be started."""
+        await self._draining.wait()
+
+    async def wait_detaching(self) -> None:
+        """Return once what runs must be left."""
+        await self._detaching.wait()
+
+
+@asynccontextmanager
+async def open_signals(shutdown: Shutdown) -> AsyncIterator[None]:
+    """Let SIGINT, SIGTERM and, where there is one, SIGHUP ask *shutdown* while the block lasts."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP"):
+        signals.append(signal.SIGHUP)
+
+    async def listen() -> None:
+        with anyio.open_signal_receiver(*signals) as received:
+            listening.set()
+            async for signum in received:
+                if shutdown.draining:
+                    shutdown.detach()
+                else:
+                    shutdown.drain(signum)
+
+    listening = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(listen)
+        await listening.wait()
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()
