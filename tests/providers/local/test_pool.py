@@ -26,8 +26,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs signals and named p
 
 @pytest.fixture
 async def pool():
-    async with open_pool(2, GB) as pool:
-        yield pool
+    with anyio.fail_after(LONG_S):
+        async with open_pool(2, GB) as pool:
+            yield pool
 
 
 @pytest.fixture
@@ -189,9 +190,9 @@ async def test_no_process_is_left_when_the_pool_closes(pipe):
     fifo, fd = pipe
     with pytest.raises(ExceptionGroup) as raised:  # noqa: PT012 - the pool must close on an error in its block
         async with open_pool(2, GB) as pool, anyio.create_task_group() as group:
-            idle = await pool.call(f"{CHORES}:pid", {})
             group.start_soon(pool.call, f"{CHORES}:hold", {"pipe": fifo, "how": "in C code"})
             busy = int(await anyio.to_thread.run_sync(readable, fd))
+            idle = await pool.call(f"{CHORES}:pid", {})
             raise ZeroDivisionError
 
     assert raised.group_contains(ZeroDivisionError)
@@ -247,7 +248,10 @@ def test_a_worker_ends_at_the_end_of_its_input_whatever_it_does(pipe, how):
 
         process.stdin.close()
 
-        assert process.wait(LONG_S) == 0
+        try:
+            assert process.wait(LONG_S) == 0
+        finally:
+            process.kill()
 
 
 @posix
@@ -305,10 +309,9 @@ async def test_two_calls_run_at_the_same_time(pool, tmp_path):
     async def meet(first):
         heard.append(await pool.call(f"{CHORES}:meet", {**pipes, "first": first}))
 
-    with anyio.fail_after(LONG_S):
-        async with anyio.create_task_group() as group:
-            group.start_soon(meet, True)
-            group.start_soon(meet, False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(meet, True)
+        group.start_soon(meet, False)
 
     assert sorted(heard) == ["and back", "hello"]
 
