@@ -53,6 +53,8 @@ class Seen(Event, frozen=True, kw_only=True, tag="task"):
         params: Those that differ from the model's defaults.
         output: Path text below ``output.dir``.
         width: Expected of the output, 0 where unknown; likewise *height*.
+        sha256: Content hash of the input, where it was taken before the work began.
+        content: Id of this work on these contents (:meth:`batchup.task.Recipe.content_id`), likewise.
     """
 
     id: str
@@ -68,6 +70,8 @@ class Seen(Event, frozen=True, kw_only=True, tag="task"):
     width: int = 0
     height: int = 0
     estimated_usd: Decimal | None = Decimal(0)
+    sha256: str = ""
+    content: str = ""
     at: datetime
 
 

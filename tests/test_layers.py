@@ -12,15 +12,16 @@ LAYERS = [
     ["cli", "__main__"],
     ["__init__"],
     ["run", "progress"],
+    ["survey"],
     ["dispatcher", "attempt", "plan"],
-    ["history", "outputs", "expand", "shutdown"],
-    ["inputs"],
+    ["batch", "history", "outputs", "expand", "variants", "recorder", "shutdown", "spool", "summary"],
+    ["inputs", "naming"],
     ["ledger", "providers", "manifest"],
-    ["media", "transport"],
+    ["disk", "media", "transport"],
     ["models"],
     ["events", "retry"],
     ["task"],
-    ["source", "errors", "clock"],
+    ["source", "errors", "clock", "digest", "terminal", "version"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

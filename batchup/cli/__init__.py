@@ -1,1 +1,117 @@
-"""The command line: one thin file a command."""
+"""The command line: one thin file a command. Errors become exit statuses here and nowhere else."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from batchup import __version__
+from batchup.errors import BatchupError, FatalError, LedgerError
+from batchup.terminal import escape
+
+COMMANDS = {
+    "run": "run",
+    "plan": "plan",
+    "status": "status",
+    "explain": "explain",
+    "models": "models",
+    "validate": "validate",
+    "schema": "validate",
+    "init": "init",
+    "ledger": "ledger",
+    "completion": "completion",
+}
+"""Command -> the module here that holds it; imported only when it is called."""
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_LIMIT = 3
+EXIT_LEDGER = 4
+EXIT_ACCOUNT = 5
+EXIT_DISK = 6
+
+
+class _Commands(click.Group):
+    """Imports a command when it is called, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"batchup.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where one is misspelt."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+            ctx.fail(f"no such command: {escape(args[0])}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, message="batchup %(version)s")
+def cli() -> None:
+    r"""Upscale a folder of photos and videos from one manifest, and go on where it stopped.
+
+    \b
+    batchup init ~/Pictures/holiday     write a manifest for a folder
+    batchup plan holiday.yaml           see what would happen, and what it costs
+    batchup run holiday.yaml            do it; the same command resumes it
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit status."""
+    try:
+        status = cli.main(args=args, prog_name="batchup", standalone_mode=False)
+    except BatchupError as error:
+        _complain(error)
+        status = exit_status(error)
+    except click.ClickException as error:
+        error.show()
+        status = EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        status = 130
+    except BrokenPipeError:
+        # The reader of our output has left (`batchup plan ... | head`): nothing to complain about, and nothing more
+        # can be written, not even by the interpreter's own flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def exit_status(error: BatchupError) -> int:
+    """Return the exit status that an error which ends a command stands for."""
+    if isinstance(error, LedgerError):
+        return EXIT_LEDGER
+    if isinstance(error, FatalError):
+        return EXIT_DISK if error.stopped == "disk" else EXIT_ACCOUNT
+    return EXIT_USAGE
+
+
+def _complain(error: BatchupError) -> None:
+    for line in str(error).split("\n"):
+        click.echo(escape(line), err=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on standard output."""
+    import msgspec
+
+    encoded = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    click.echo(encoded.decode())

@@ -59,13 +59,15 @@ class Provider(Protocol):
     """Does tasks in three steps, so that what may cost money is a step of its own.
 
     Every step raises TaskError (its branch says what happens next), FatalError, or OSError of the local disk.
-
-    Attributes:
-        durable: Whether submissions outlive this process and may cost money. If so, the intent to submit, the
-            ticket and the result are made durable in the ledger, in this order, before the next step.
     """
 
-    durable: bool
+    @property
+    def durable(self) -> bool:
+        """Whether submissions outlive this process and may cost money.
+
+        If so, the intent to submit, the ticket and the result are made durable, in this order, each before the next
+        step.
+        """
 
     async def submit(self, job: Job) -> Ticket:
         """Start the work. The only step that may cost money: sent once an attempt, never resent blindly."""

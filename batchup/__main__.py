@@ -1,0 +1,5 @@
+"""`python -m batchup` is `batchup`."""
+
+from batchup.cli import main
+
+main()

@@ -1,0 +1,173 @@
+"""All tasks of a manifest, complete and checked for names before the first of them starts."""
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from batchup.errors import Fault, ManifestError
+from batchup.inputs import Skipped
+from batchup.manifest import Manifest
+from batchup.naming import folded
+from batchup.source import to_path
+from batchup.spool import Spool
+from batchup.task import Task
+
+MAX_FAULTS = 20
+
+
+class Batch:
+    """The tasks of a manifest and what was left out, both on disk.
+
+    Attributes:
+        tasks: In the inputs' order.
+        left_out: What makes no task, with its reason.
+        skipped: Number of those by reason.
+        sizes: Size in bytes -> number of input files that have it.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: Spool[Task] = Spool(Task)
+        self.left_out: Spool[Skipped] = Spool(Skipped)
+        self.skipped: Counter[str] = Counter()
+        self.sizes: Counter[int] = Counter()
+
+    def skip(self, skipped: Skipped) -> None:
+        """Count one input, or one task, that is left out."""
+        self.left_out.append(skipped)
+        self.skipped[skipped.reason] += 1
+
+
+def collect(manifest: Manifest, expanded: Iterable[Task | Skipped]) -> Batch:
+    """Read *expanded* to its end, and check that every name is free.
+
+    Raises:
+        ManifestError: Two tasks have one name, an output is an input, a name runs through a symlink, or what
+            *expanded* raises. Up to :data:`MAX_FAULTS` such faults are told at once.
+    """
+    batch, names = Batch(), _Names(manifest)
+    source = None
+    for item in expanded:
+        if isinstance(item, Skipped):
+            batch.skip(item)
+            continue
+        names.claim(item)
+        if item.source is not source:
+            source = item.source
+            batch.sizes[source.size_bytes] += 1
+            names.note_input(item)
+        batch.tasks.append(item)
+    faults = names.faults(batch.tasks)
+    if faults:
+        raise ManifestError(faults)
+    return batch
+
+
+class _Names:
+    """Names already taken, as 64-bit hashes: a hit is looked at closely, which only a mistake costs."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._out = posixpath.realpath(manifest.output_dir)
+        self._taken: set[int] = set()
+        self._parents: set[int] = set()
+        self._inputs: set[int] = set()
+        self._twice: set[int] = set()
+        self._links: dict[str, str] = {}
+        self._below_out: dict[str, str | None] = {}
+
+    def claim(self, task: Task) -> None:
+        """Take the task's name."""
+        key = hash(folded(task.output))
+        if key in self._taken:
+            self._twice.add(key)
+        self._taken.add(key)
+        self._claim_parents(posixpath.dirname(task.output))
+
+    def note_input(self, task: Task) -> None:
+        """Remember the task's input, if it lies where outputs are written."""
+        base = task.source.base
+        if base not in self._below_out:
+            real = posixpath.realpath(to_path(base)) if base else ""
+            below = real == self._out or real.startswith(self._out + "/")
+            self._below_out[base] = posixpath.relpath(real, self._out) if below else None
+        prefix = self._below_out[base]
+        if prefix is not None:
+            self._inputs.add(hash(folded(posixpath.normpath(f"{prefix}/{task.source.path}"))))
+
+    def _claim_parents(self, parent: str) -> None:
+        while parent:
+            key = hash(folded(parent))
+            if key in self._parents:
+                return
+            self._parents.add(key)
+            if Path(self._out, to_path(parent)).is_symlink():
+                self._links[parent] = str(Path(self._out, to_path(parent)).readlink())
+            parent = posixpath.dirname(parent)
+
+    def faults(self, tasks: Iterable[Task]) -> list[Fault]:
+        """Return what is wrong, by looking again at the tasks whose hashes met."""
+        found = [
+            self._fault(f"outputs would run through {link!r} in the output folder, a symlink to {target!r}")
+            for link, target in self._links.items()
+        ]
+        suspects = self._twice | (self._taken & (self._parents | self._inputs))
+        if suspects:
+            found += self._clashes([task for task in tasks if hash(folded(task.output)) in suspects])
+        return found[:MAX_FAULTS]
+
+    def _clashes(self, suspects: list[Task]) -> list[Fault]:
+        found = []
+        first: dict[str, Task] = {}
+        for task in suspects:
+            name = folded(task.output)
+            if hash(name) in self._inputs:
+                found.append(
+                    self._fault(f"{task.source.label} would be written over an input, {task.output}")
+                )
+            elif hash(name) in self._parents:
+                found.append(
+                    self._fault(f"{task.source.label} would be written to {task.output}, which is a folder")
+                )
+            elif name in first:
+                found.append(self._fault(self._same_name(first[name], task)))
+            first.setdefault(name, task)
+        return found
+
+    def _same_name(self, one: Task, other: Task) -> str:
+        alike = one.output == other.output
+        names = one.output if alike else f"{one.output} and {other.output}, one name on many disks"
+        return (
+            f"{_whole(one)} and {_whole(other)} would both be written to {names}; "
+            f'output.name: "{self._remedy(one, other)}" keeps them apart'
+        )
+
+    def _remedy(self, one: Task, other: Task) -> str:
+        """Return the template that would tell these two apart."""
+        template = self._manifest.output.name or "{dir}/{stem}{ext}"
+        stem = template.removesuffix("{ext}")
+        if one.source.root != other.source.root and posixpath.basename(one.source.base) != posixpath.basename(
+            other.source.base
+        ):
+            return "{root}/" + template
+        if (
+            posixpath.dirname(one.source.path) != posixpath.dirname(other.source.path)
+            and "{dir}" not in template
+        ):
+            return "{dir}/" + template
+        endings = [posixpath.splitext(task.source.path)[1].lower() for task in (one, other)]
+        if endings[0] != endings[1]:
+            return stem + "-{source_ext}{ext}"
+        if one.model != other.model:
+            return stem + "-{model}{ext}"
+        for name, value in one.params.items():
+            if other.params.get(name) != value:
+                return stem + f"-{{{name}}}" + "{ext}"
+        return stem + "-{index}{ext}"
+
+    def _fault(self, message: str) -> Fault:
+        return self._manifest.fault(("output", "name"), message)
+
+
+def _whole(task: Task) -> str:
+    return f"{task.source.label} ({task.model})"

@@ -1,0 +1,119 @@
+"""`batchup run`: expands, resumes, runs, and ends with a summary."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, print_json
+from batchup.cli.options import Output, common, manifest_argument
+
+if TYPE_CHECKING:
+    from batchup.run import Outcome
+
+_STATUS = {
+    "disk": EXIT_DISK,
+    "account": EXIT_ACCOUNT,
+    "budget": EXIT_LIMIT,
+    "window": EXIT_LIMIT,
+    "limit": EXIT_LIMIT,
+    "failures": EXIT_LIMIT,
+}
+
+
+@click.command(epilog="Example:  batchup run holiday.yaml --limit 5")
+@manifest_argument
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Run no more than N tasks; the rest stays pending.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tasks at a time, instead of the manifest's.",
+)
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="Only inputs whose path matches, as in .gitignore."
+)
+@click.option("--retry-failed", is_flag=True, help="Run failed tasks again.")
+@click.option(
+    "--class",
+    "kinds",
+    multiple=True,
+    metavar="CLASS",
+    help="With --retry-failed: only failures of this class.",
+)
+@click.option(
+    "--redo", multiple=True, metavar="PATTERN", help="Run done tasks again whose input's path matches."
+)
+@click.option("--restore", is_flag=True, help="Replace outputs that somebody changed since.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common
+def run(
+    manifest: Path,
+    *,
+    limit: int | None,
+    concurrency: int | None,
+    only: tuple[str, ...],
+    retry_failed: bool,
+    kinds: tuple[str, ...],
+    redo: tuple[str, ...],
+    restore: bool,
+    yes: bool,  # noqa: ARG001 - local work costs nothing, so nothing is asked yet
+    output: Output,
+) -> int:
+    """Run MANIFEST, or go on where it stopped.
+
+    What is done stays done; nothing is run twice. Ctrl-C once finishes what is in flight, twice leaves it.
+    """
+    import anyio
+
+    from batchup.manifest import load
+    from batchup.plan import Choice
+    from batchup.progress import Progress
+    from batchup.run import Options
+    from batchup.run import run as run_manifest
+
+    if kinds and not retry_failed:
+        raise click.UsageError("--class goes with --retry-failed")
+    job = load(manifest)
+    choice = Choice(
+        retry_failed=retry_failed,
+        retry_kinds=frozenset(kinds),
+        redo=redo,
+        restore=restore,
+        only=only,
+        limit=limit,
+    )
+    progress = Progress(show=not output.quiet, color=output.color)
+
+    async def execute() -> "Outcome":
+        async with progress.shown():
+            return await run_manifest(job, Options(choice=choice, concurrency=concurrency), progress)
+
+    outcome = anyio.run(execute)
+    if outcome.fatal:
+        click.echo(outcome.fatal, err=True)
+    if outcome.summary is not None:
+        if output.json:
+            print_json(outcome.summary)
+        elif not output.quiet:
+            from batchup.cli.show import summary_lines
+
+            click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
+    return _exit(outcome)
+
+
+def _exit(outcome: "Outcome") -> int:
+    summary = outcome.summary
+    if summary is None:
+        return EXIT_FAILED
+    if outcome.signum is not None:
+        return 128 + outcome.signum
+    if summary.stopped in _STATUS:
+        return _STATUS[summary.stopped]
+    tasks = summary.tasks
+    return EXIT_FAILED if tasks.failed or tasks.held or tasks.in_flight else 0

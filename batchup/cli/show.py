@@ -1,0 +1,116 @@
+"""Summaries and plans as text."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from shutil import disk_usage
+
+from batchup.manifest import Manifest
+from batchup.manifest.quantities import format_bytes, format_duration, format_usd
+from batchup.plan import Action, Plan, Step
+from batchup.summary import Summary
+from batchup.terminal import count, escape, table
+
+STOPPED = {
+    "budget": "stopped by the budget",
+    "window": "stopped by the window",
+    "limit": "stopped by --limit",
+    "failures": "stopped by too many failures in a row",
+    "interrupted": "interrupted",
+    "account": "stopped by the account",
+    "disk": "stopped by the disk",
+}
+
+
+def summary_lines(summary: Summary, manifest: Manifest, plan: Plan | None = None) -> Iterator[str]:
+    """Yield the lines that tell how a job stands, and what to do next."""
+    tasks = summary.tasks
+    yield _headline(summary)
+    for reason, number in summary.skipped.items():
+        yield _row("skipped", f"{number:,}  {reason}")
+    for kind, number in summary.failures.items():
+        yield _row("failed", f"{number:,}  {kind}")
+    if summary.cost_usd.charged or summary.cost_usd.estimated:
+        yield _row("cost", _cost(summary))
+    if plan is not None and plan.orphaned:
+        yield _row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
+    yield _row("outputs", str(manifest.output_dir))
+    yield _row("ledger", str(manifest.ledger_path))
+    if tasks.failed:
+        yield _row(
+            "next", f"batchup explain {manifest.file} FILE; batchup run {manifest.file} --retry-failed"
+        )
+    elif tasks.pending:
+        yield _row("next", f"batchup run {manifest.file}")
+
+
+def _headline(summary: Summary) -> str:
+    tasks = summary.tasks
+    parts = [f"{tasks.done:,} of {count(tasks.total, 'task')} done"]
+    for number, word in (
+        (tasks.failed, "failed"),
+        (tasks.held, "held"),
+        (tasks.in_flight, "in flight"),
+        (tasks.pending, "pending"),
+        (tasks.orphaned, "orphaned"),
+    ):
+        if number:
+            parts.append(f"{number:,} {word}")
+    stopped = f", {STOPPED[summary.stopped]}" if summary.stopped else ""
+    return f"{summary.job}: {', '.join(parts)} ({format_duration(summary.elapsed_s)}{stopped})"
+
+
+def _cost(summary: Summary) -> str:
+    cost = summary.cost_usd
+    text = f"{format_usd(Decimal(str(cost.charged)))} charged, {format_usd(Decimal(str(cost.estimated)))} estimated"
+    return text if cost.budget is None else f"{text}, budget {format_usd(Decimal(str(cost.budget)))}"
+
+
+def _row(head: str, text: str) -> str:
+    return f"  {head:<9} {escape(text)}"
+
+
+def plan_lines(plan: Plan, manifest: Manifest, most: int | None) -> Iterator[str]:
+    """Yield a table of the tasks, the first *most* of them, and totals."""
+    rows = [_cells(step) for step in plan.steps.pick(range(min(len(plan.steps), most or len(plan.steps))))]
+    if rows:
+        yield from table(rows, ["input", "output", "model", "what", "price"])
+        if len(rows) < len(plan.steps):
+            yield f"… and {len(plan.steps) - len(rows):,} more; --all shows every task"
+        yield ""
+    yield f"{manifest.name}: {count(len(plan.steps), 'task')}, {plan.to_run:,} to run, " + ", ".join(
+        f"{number:,} {word}" for number, word in _others(plan)
+    )
+    for reason, number in sorted(plan.skipped.items()):
+        yield _row("skipped", f"{number:,}  {reason}")
+    for model, (number, price) in sorted(plan.models.items()):
+        yield _row("model", f"{model}: {count(number, 'task')}, {format_usd(price)}")
+    if plan.unpriced:
+        yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
+    if plan.to_run:
+        yield _row("disk", f"about {format_bytes(plan.output_bytes)} needed, {_free(manifest)} free")
+
+
+def _others(plan: Plan) -> Iterator[tuple[int, str]]:
+    yield plan.actions[Action.KEEP], "done"
+    for action, word in (
+        (Action.LEAVE, "waiting for you"),
+        (Action.ATTACH, "in flight"),
+        (Action.LATER, "for later"),
+    ):
+        if plan.actions[action]:
+            yield plan.actions[action], word
+    if plan.orphaned:
+        yield plan.orphaned, "orphaned"
+
+
+def _cells(step: Step) -> list[str]:
+    what = step.reason if not step.detail else f"{step.reason}: {step.detail}"
+    price = "unknown" if step.cost_usd is None else format_usd(step.cost_usd) if step.cost_usd else "free"
+    return [step.task.source.label, step.task.output, step.task.model, what, price]
+
+
+def _free(manifest: Manifest) -> str:
+    folder = manifest.output_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return format_bytes(disk_usage(folder).free)

@@ -1,0 +1,37 @@
+"""`batchup status`: how a job stands, from its ledger alone."""
+
+from pathlib import Path
+
+import click
+
+from batchup.cli import print_json
+from batchup.cli.options import Output, common, manifest_argument
+
+
+@click.command(epilog="Example:  batchup status holiday.yaml --json")
+@manifest_argument
+@common
+def status(manifest: Path, *, output: Output) -> int:
+    """Show how the job of MANIFEST stands: counts, cost, failures by class.
+
+    Reads the ledger alone, also while a run is going on.
+    """
+    from batchup.errors import LedgerError
+    from batchup.history import History
+    from batchup.ledger import open_view
+    from batchup.manifest import load
+    from batchup.summary import summarise
+
+    job = load(manifest)
+    if not job.ledger_path.exists():
+        raise LedgerError(f"{job.ledger_path}: no ledger yet; batchup run {manifest} begins one")
+    with open_view(job.ledger_path) as view:
+        history = History(view.read_line).fold(view.replay())
+    summary = summarise(history)
+    if output.json:
+        print_json(summary)
+    elif not output.quiet:
+        from batchup.cli.show import summary_lines
+
+        click.echo("\n".join(summary_lines(summary, job)))
+    return 0

@@ -1,0 +1,272 @@
+"""What has happened to each task: the fold of a ledger's lines. State is computed, never stored."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from enum import IntEnum
+
+import msgspec
+
+from batchup import events
+
+
+class State(IntEnum):
+    """Where a task stands."""
+
+    PENDING = 0
+    DONE = 1
+    FAILED = 2
+    HELD = 3
+    SUBMITTING = 4
+    """A submission was about to be sent; nobody knows yet whether it was."""
+    SUBMITTED = 5
+    COMPLETED = 6
+    """The provider has finished; the output has not been fetched."""
+
+
+IN_FLIGHT = frozenset({State.SUBMITTING, State.SUBMITTED, State.COMPLETED})
+
+_STATES = {
+    "submitting": State.SUBMITTING,
+    "submitted": State.SUBMITTED,
+    "result": State.COMPLETED,
+    "done": State.DONE,
+    "failed": State.FAILED,
+    "held": State.HELD,
+}
+
+
+class Record(msgspec.Struct, gc=False):
+    """What is known of one task. Small: a library has many.
+
+    Attributes:
+        seen: Offset in the ledger of the line that names its input; -1 before this run's are written.
+        last: Offset of the line that made its state.
+        attempts: Submissions so far.
+        failure: Class of the error, where it failed.
+        orphaned: Whether the manifest no longer makes it.
+        present: Whether this run's manifest makes it; set while planning.
+    """
+
+    state: State = State.PENDING
+    seen: int = -1
+    last: int = -1
+    attempts: int = 0
+    failure: str = ""
+    orphaned: bool = False
+    present: bool = False
+
+
+class _Line(msgspec.Struct, gc=False):
+    """The fields of any event that the fold needs; decoding no more is what makes a million lines quick."""
+
+    event: str
+    id: str = ""
+    attempt: int = 1
+    kind: str = ""
+    content: str = ""
+    size_bytes: int = 0
+    estimated_usd: str | None = "0"
+    charged_usd: str | None = "0"
+    reserved_usd: str | None = "0"
+    budget_usd: str | None = None
+    job: str = ""
+    skipped: dict[str, int] | None = None
+    why: str | None = None
+    elapsed_s: float = 0.0
+    output: str = ""
+
+
+class Money(msgspec.Struct):
+    """Amounts in USD over the whole ledger.
+
+    Attributes:
+        estimated: Of all tasks of the job, as far as known.
+        charged: Known to have been billed, by every run.
+        reserved: In flight, unconfirmed or held.
+        unpriced: Number of the job's tasks without a price.
+    """
+
+    estimated: Decimal = Decimal(0)
+    charged: Decimal = Decimal(0)
+    reserved: Decimal = Decimal(0)
+    unpriced: int = 0
+
+
+class History:
+    """The fold of a ledger.
+
+    Attributes:
+        records: Task id (16 bytes) -> Record.
+        contents: Content id (16 bytes) -> id of the task that has, or first had, this work on these contents.
+        outputs: Hashes of the path texts of all outputs ever written or meant to be.
+        sizes: Sizes in bytes of all inputs seen; only a file of one of these sizes can be known by its contents.
+        skipped: Of the last run, by reason.
+        stopped: Why the last run ended; None when it went to its end, or has not ended.
+    """
+
+    def __init__(self, read_line: Callable[[int], bytes] | None = None) -> None:
+        self.records: dict[bytes, Record] = {}
+        self.contents: dict[bytes, bytes] = {}
+        self.outputs: set[int] = set()
+        self.sizes: set[int] = set()
+        self.money = Money()
+        self.job = ""
+        self.runs = 0
+        self.skipped: dict[str, int] = {}
+        self.budget_usd: Decimal | None = None
+        self.stopped: str | None = None
+        self.elapsed_s = 0.0
+        self.ended = True
+        self._read_line = read_line
+        self._estimates: dict[bytes, Decimal] = {}
+        self._reserved: dict[bytes, Decimal] = {}
+        self._charged: dict[bytes, tuple[int, Decimal]] = {}
+        self._decode = msgspec.json.Decoder(_Line).decode
+        self._folds: dict[str, Callable[[_Line, int], None]] = {
+            "run": self._run,
+            "task": self._seen,
+            "orphaned": self._orphaned,
+            "retried": self._retried,
+            "stopped": self._stopped,
+            **dict.fromkeys(_STATES, self._state),
+        }
+
+    def fold(self, lines: Iterable[tuple[int, bytes]]) -> "History":
+        """Take in (offset, line) pairs in order, and return self."""
+        for offset, line in lines:
+            self.add(line, offset)
+        return self
+
+    def add(self, line: bytes, offset: int = -1) -> None:
+        """Take in one line; *offset* is where it stands in the ledger, -1 for a line of this run."""
+        parsed = self._decode(line)
+        fold = self._folds.get(parsed.event)
+        if fold is not None:
+            fold(parsed, offset)
+
+    def get(self, task_id: str) -> Record | None:
+        """Return what is known of the task."""
+        return self.records.get(bytes.fromhex(task_id))
+
+    def twin(self, content: str) -> str | None:
+        """Return the id of the task that has this work on these contents, None if nobody has."""
+        found = self.contents.get(bytes.fromhex(content))
+        return found.hex() if found else None
+
+    def seen(self, record: Record) -> events.Seen | None:
+        """Read the line that names the task's input."""
+        return self.read_seen(record.seen)
+
+    def read_seen(self, offset: int) -> events.Seen | None:
+        """Read the ``task`` line at *offset*."""
+        event = self._event(offset)
+        return event if isinstance(event, events.Seen) else None
+
+    def done(self, record: Record) -> events.Done | None:
+        """Read the line that made the task done; None if it is not."""
+        event = self._event(record.last)
+        return event if isinstance(event, events.Done) else None
+
+    def last(self, record: Record) -> events.AnyEvent | None:
+        """Read the line that made the task's state."""
+        return self._event(record.last)
+
+    def counts(self) -> Counter[State]:
+        """Return the number of the job's tasks in each state, orphans left out."""
+        return Counter(record.state for record in self.records.values() if not record.orphaned)
+
+    def failures(self) -> Counter[str]:
+        """Return the number of the job's failed tasks by class of error."""
+        return Counter(r.failure for r in self.records.values() if r.state is State.FAILED and not r.orphaned)
+
+    def orphans(self) -> Iterator[tuple[str, Record]]:
+        """Yield those tasks that the manifest no longer makes."""
+        return ((key.hex(), record) for key, record in self.records.items() if record.orphaned)
+
+    def _event(self, offset: int) -> events.AnyEvent | None:
+        if offset < 0 or self._read_line is None:
+            return None
+        return events.decode(self._read_line(offset))
+
+    def _run(self, line: _Line, _offset: int) -> None:
+        self.runs += 1
+        self.job = line.job
+        self.skipped = line.skipped or {}
+        self.budget_usd = None if line.budget_usd is None else Decimal(line.budget_usd)
+        self.stopped, self.ended = None, False
+
+    def _stopped(self, line: _Line, _offset: int) -> None:
+        self.stopped, self.elapsed_s, self.ended = line.why, line.elapsed_s, True
+
+    def _seen(self, line: _Line, offset: int) -> None:
+        key = bytes.fromhex(line.id)
+        record = self.records.get(key)
+        if record is None:
+            record = self.records[key] = Record()
+        elif not record.orphaned:
+            self._estimate(key, None)
+        record.seen, record.orphaned = offset, False
+        self._estimate(key, line.estimated_usd, add=True)
+        self.outputs.add(hash(line.output))
+        if line.size_bytes:
+            self.sizes.add(line.size_bytes)
+        if line.content:
+            self.contents.setdefault(bytes.fromhex(line.content), key)
+
+    def _estimate(self, key: bytes, amount: str | None, *, add: bool = False) -> None:
+        """Count, or no longer count, a task's estimate. Most are 0 and leave no trace."""
+        if not add:
+            old = self._estimates.pop(key, Decimal(0))
+            if old.is_nan():
+                self.money.unpriced -= 1
+            else:
+                self.money.estimated -= old
+        elif amount is None:
+            self._estimates[key] = Decimal("NaN")
+            self.money.unpriced += 1
+        elif amount != "0":
+            self._estimates[key] = Decimal(amount)
+            self.money.estimated += Decimal(amount)
+
+    def _orphaned(self, line: _Line, _offset: int) -> None:
+        key = bytes.fromhex(line.id)
+        record = self.records.get(key)
+        if record is not None and not record.orphaned:
+            record.orphaned = True
+            self._estimate(key, None)
+
+    def _retried(self, line: _Line, _offset: int) -> None:
+        record = self.records.get(bytes.fromhex(line.id))
+        if record is not None:
+            record.attempts = max(record.attempts, line.attempt)
+            record.state = State.PENDING
+            self._reserve(bytes.fromhex(line.id), Decimal(0))
+
+    def _state(self, line: _Line, offset: int) -> None:
+        key = bytes.fromhex(line.id)
+        record = self.records.get(key)
+        if record is None:
+            record = self.records[key] = Record()
+        record.state, record.last = _STATES[line.event], offset
+        record.attempts = max(record.attempts, line.attempt)
+        record.failure = line.kind if line.event == "failed" else ""
+        if line.content and (record.state is State.DONE or bytes.fromhex(line.content) not in self.contents):
+            self.contents[bytes.fromhex(line.content)] = key
+        if line.charged_usd not in {None, "0"}:
+            self._charge(key, line.attempt, Decimal(line.charged_usd or 0))
+        if line.event in {"submitting", "held"}:
+            self._reserve(key, Decimal(line.reserved_usd or 0))
+        elif record.state not in IN_FLIGHT:
+            self._reserve(key, Decimal(0))
+
+    def _charge(self, key: bytes, attempt: int, amount: Decimal) -> None:
+        """Count what one submission cost once, though both its result and its end may tell it."""
+        known_attempt, known = self._charged.get(key, (attempt, Decimal(0)))
+        self.money.charged += amount - (known if known_attempt == attempt else 0)
+        self._charged[key] = (attempt, amount)
+
+    def _reserve(self, key: bytes, amount: Decimal) -> None:
+        self.money.reserved += amount - self._reserved.pop(key, Decimal(0))
+        if amount:
+            self._reserved[key] = amount

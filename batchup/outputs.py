@@ -1,0 +1,175 @@
+"""Outputs: written beside their final name, checked, and only then there. All of it blocks: call it in a thread."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from batchup import digest, media
+from batchup.disk import sync_folder, translated
+from batchup.errors import RejectedError
+from batchup.events import Done
+from batchup.source import Media
+
+Finding = Literal["intact", "changed", "missing", "damaged"]
+
+
+class Placed(NamedTuple):
+    """An output under its final name."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """What :func:`examine` is given.
+
+    Attributes:
+        source_sha256: Content hash of the source, where it was taken before.
+    """
+
+    part: str
+    source: str
+    source_sha256: str = ""
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """What :func:`examine` found: the output's size in pixels, and both content hashes."""
+
+    width: int
+    height: int
+    sha256: str
+    source_sha256: str
+
+
+def examine(files: Examination) -> Examined:
+    """Decode an output from its first frame to its last, and hash it and its input. Runs in a worker process.
+
+    Raises:
+        RejectedError: ``output_damaged``: it does not decode.
+    """
+    try:
+        found = media.verify(files.part)
+    except RejectedError as error:
+        raise RejectedError(f"the output does not decode: {error}", kind="output_damaged") from error
+    return Examined(
+        width=found.width,
+        height=found.height,
+        sha256=digest.sha256(Path(files.part)),
+        source_sha256=files.source_sha256 or digest.sha256(Path(files.source)),
+    )
+
+
+def part_path(output: Path, task_id: str) -> Path:
+    """Return where the task writes before its output is complete: hidden, short, in the output's own folder."""
+    return output.with_name(f".{task_id[:16]}.part")
+
+
+def prepare(output: Path, part: Path, base: Path) -> None:
+    """Make the output's folders below *base*, and remove what an earlier run left at *part*.
+
+    Raises:
+        FatalError: The folder cannot be written.
+        RejectedError: The output's place is taken by a folder, or a folder's by a file or a symlink.
+    """
+    try:
+        _make_folders(output.parent, base)
+        part.unlink(missing_ok=True)
+        # Found out now rather than after the work.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        part.unlink()
+    except OSError as error:
+        raise translated(error, output.parent) from error
+    if output.is_dir():
+        raise RejectedError(
+            f"{output} is a folder; rename it or change output.name", kind="output_is_a_folder"
+        )
+
+
+def _make_folders(folder: Path, base: Path) -> None:
+    base.mkdir(parents=True, exist_ok=True)
+    current = base
+    for part in folder.relative_to(base).parts:
+        parent, current = current, current / part
+        if current.is_symlink():
+            message = f"{current} is a symlink; outputs are never written through one"
+            raise RejectedError(message, kind="output_behind_symlink")
+        if not current.is_dir():
+            current.mkdir(exist_ok=True)
+            sync_folder(parent)
+
+
+def place(part: Path, output: Path, mtime_ns: int | None) -> Placed:
+    """Give a complete *part* its final name, durably.
+
+    Args:
+        part: Complete and checked.
+        output: Its final name, in the same folder; replaced if it is there.
+        mtime_ns: Modification time that it gets; None to leave it.
+
+    Raises:
+        FatalError: The disk refuses.
+    """
+    try:
+        if mtime_ns is not None:
+            os.utime(part, ns=(mtime_ns, mtime_ns))
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+            stat = os.fstat(file.fileno())
+        part.replace(output)
+        sync_folder(output.parent)
+    except OSError as error:
+        raise translated(error, output) from error
+    return Placed(stat.st_size, stat.st_mtime_ns)
+
+
+def copy(source: Path, part: Path, sha256: str) -> bool:
+    """Copy an output to *part* and return True; False if it is gone, or not any more what it was.
+
+    Raises:
+        FatalError: The disk refuses.
+    """
+    try:
+        shutil.copyfile(source, part)
+        if digest.sha256(part) == sha256:
+            return True
+        part.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise translated(error, part) from error
+    return False
+
+
+def inspect(file: Path, done: Done, verify: Callable[[Path], object]) -> Finding:
+    """Return what has become of an output: judged by its contents, once its size or time differ."""
+    try:
+        stat = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    if (stat.st_size, stat.st_mtime_ns) == (done.size_bytes, done.mtime_ns):
+        return "intact"
+    if stat.st_size == done.size_bytes and digest.sha256(file) == done.sha256:
+        return "intact"
+    try:
+        verify(file)
+    except RejectedError:
+        return "damaged"
+    return "changed"
+
+
+def verify(file: Path) -> Media:
+    """Decode *file*.
+
+    Raises:
+        RejectedError: It does not decode.
+    """
+    return media.verify(file)
+
+
+def discard(part: Path) -> None:
+    """Remove a part that nobody needs any more."""
+    part.unlink(missing_ok=True)

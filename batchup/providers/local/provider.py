@@ -1,0 +1,70 @@
+"""The provider ``local``: models that run on this machine, free of charge."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from batchup.disk import translated
+from batchup.errors import RejectedError
+from batchup.models import find
+from batchup.models.base import LocalModel
+from batchup.providers.base import Completed, Job, Ticket
+from batchup.providers.local.pool import Pool
+from batchup.providers.local.work import Work
+from batchup.source import Media
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProvider:
+    """Runs local models in a pool of worker processes. Nothing outlives this process, nothing costs money."""
+
+    pool: Pool
+    durable: bool = False
+
+    async def submit(self, job: Job) -> Ticket:  # noqa: ARG002 - there is nobody to submit to
+        """Do nothing: the work is done in :meth:`complete`, and may be repeated."""
+        return Ticket()
+
+    async def complete(self, job: Job, ticket: Ticket) -> Completed:  # noqa: ARG002 - likewise
+        """Do the work, straight into ``job.part``."""
+        task = job.task
+        model = find(task.model)
+        assert isinstance(model, LocalModel)
+        params = model.params(**task.params)
+        media = task.source.media or await self._probe(job.file, task.source.label)
+        refusal = f"it is a {media.kind}" if media.kind != model.kind else model.refuse(params, media)
+        size = model.size(params, media)
+        if refusal or size is None:
+            raise RejectedError(
+                f"{task.source.label}: {model.name} does not take it: {refusal}", kind="not_taken"
+            )
+        work = Work(
+            params=task.params,
+            source=str(job.file),
+            output=str(job.part),
+            ext=Path(task.output).suffix.lower(),
+            width=size.width,
+            height=size.height,
+            keep_metadata=job.keep_metadata,
+        )
+        try:
+            await self.pool.call(
+                model.work, work, memory_bytes=model.memory_bytes(params, media), tell=job.tell
+            )
+        except OSError as error:
+            if error.filename == work.source:
+                message = f"{task.source.label} cannot be read: {error.strerror or error}"
+                raise RejectedError(message, kind="input_unreadable") from error
+            raise translated(error, job.part) from error
+        return Completed()
+
+    async def fetch(self, job: Job, completed: Completed) -> None:
+        """Do nothing: the output is in ``job.part`` already."""
+
+    async def _probe(self, file: Path, label: str) -> Media:
+        """Find out what a downloaded file is."""
+        found = await self.pool.call("batchup.media:probe_file", {"path": str(file)})
+        if found is None:
+            raise RejectedError(f"{label} is no image or video", kind="no_media")
+        return msgspec.convert(found, Media)

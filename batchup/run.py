@@ -1,0 +1,298 @@
+"""The composition root: the one place that knows every piece."""
+
+import os
+import platform
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+from anyio import to_thread
+
+from batchup import events, outputs
+from batchup.attempt import Attempts, Watcher
+from batchup.clock import Clock, SystemClock
+from batchup.dispatcher import dispatch
+from batchup.errors import FatalError
+from batchup.history import History, State
+from batchup.ledger import index, open_ledger
+from batchup.manifest import Manifest
+from batchup.plan import Action, Choice, Plan, Step
+from batchup.providers.base import Provider
+from batchup.providers.local.memory import machine_memory_bytes
+from batchup.providers.local.pool import Pool, open_pool
+from batchup.providers.local.provider import LocalProvider
+from batchup.recorder import Recorder
+from batchup.retry import RetryPolicy
+from batchup.shutdown import Shutdown, open_signals
+from batchup.summary import Summary, summarise
+from batchup.survey import survey
+from batchup.version import __version__
+
+EXAMINE_BYTES_A_PIXEL = 8
+"""What decoding an output needs, leaning high: four bytes of pixels, and the file."""
+
+
+class Reporter(Watcher, Protocol):
+    """Who shows a run to a person. Each method returns at once."""
+
+    def finding(self, inputs: int) -> None:
+        """So many inputs have been found so far."""
+
+    def begin(self, plan: Plan, history: History) -> None:
+        """The run begins."""
+
+    def heard(self, event: events.Event) -> None:
+        """An event is durable."""
+
+    def stopping(self, shutdown: Shutdown) -> None:
+        """The run was asked to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of one run beside its manifest.
+
+    Attributes:
+        concurrency: Tasks at a time, instead of the manifest's.
+        confirm: Is shown the plan before anything is written; nothing is run if it answers False.
+    """
+
+    choice: Choice = field(default_factory=Choice)
+    concurrency: int | None = None
+    confirm: Callable[[Plan], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        summary: None where the person said no.
+        plan: What was meant to happen.
+        signum: The signal that ended it.
+        fatal: What made further work useless, to be said to a person.
+    """
+
+    plan: Plan
+    summary: Summary | None = None
+    signum: int | None = None
+    fatal: str = ""
+
+
+async def run(
+    manifest: Manifest, options: Options, reporter: Reporter, clock: Clock | None = None
+) -> Outcome:
+    """Run a manifest: expand, resume, execute. May be called again at any time, and goes on where it stopped.
+
+    Raises:
+        ManifestError: Something is wrong that is known before the first task; nothing was written.
+        LedgerError: The ledger is in use, damaged or some other file.
+        FatalError: The ledger's disk refuses.
+    """
+    clock = clock or SystemClock()
+    path = manifest.ledger_path
+    plan = None
+    if not path.exists():
+        # Before anything is created: what is wrong with a new job leaves no trace.
+        plan = await _survey(manifest, History(), options, reporter, clock)
+    async with open_ledger(path) as ledger:
+        history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
+        if plan is None or history.runs:
+            plan = await _survey(manifest, history, options, reporter, clock)
+        if not options.confirm(plan):
+            return Outcome(plan)
+        one = _Run(
+            manifest,
+            options,
+            reporter,
+            clock,
+            history,
+            plan,
+            recorder=Recorder(ledger, history, [reporter.heard]),
+            shutdown=Shutdown(reporter.stopping),
+        )
+        return await one.execute()
+
+
+async def _survey(
+    manifest: Manifest, history: History, options: Options, reporter: Reporter, clock: Clock
+) -> Plan:
+    return await to_thread.run_sync(
+        survey, manifest, history, options.choice, clock.utc(), reporter.finding, abandon_on_cancel=False
+    )
+
+
+@dataclass
+class _Run:
+    """One run with everything it needs."""
+
+    manifest: Manifest
+    options: Options
+    reporter: Reporter
+    clock: Clock
+    history: History
+    plan: Plan
+    recorder: Recorder
+    shutdown: Shutdown
+    fatal: FatalError | None = None
+
+    async def execute(self) -> Outcome:
+        """Run the plan to its end, or to where something stops it."""
+        started_s = self.clock.now_s()
+        async with open_signals(self.shutdown):
+            try:
+                await self.recorder.record_all(self._opening())
+                index.remember(self.manifest.file, self.manifest.name, self.manifest.ledger_path)
+                self.reporter.begin(self.plan, self.history)
+                await self._work()
+            except FatalError as error:
+                self.stop(error)
+            why = self._why()
+            elapsed_s = round(self.clock.now_s() - started_s, 1)
+            try:
+                await self.recorder.record(events.Stopped(why=why, elapsed_s=elapsed_s, at=self.clock.utc()))
+            except FatalError as error:
+                self.stop(error)
+        summary = summarise(self.history)
+        return Outcome(
+            plan=self.plan,
+            summary=msgspec.structs.replace(summary, stopped=self._why(), elapsed_s=elapsed_s),
+            signum=self.shutdown.signum,
+            fatal=str(self.fatal or ""),
+        )
+
+    def stop(self, error: FatalError) -> None:
+        """Start nothing more, because of *error*."""
+        self.fatal = self.fatal or error
+        self.shutdown.drain()
+
+    def _why(self) -> str | None:
+        if self.fatal is not None:
+            return self.fatal.stopped
+        if self.shutdown.draining:
+            return "interrupted"
+        return "limit" if self.plan.limited else None
+
+    def _opening(self) -> Iterator[events.Event]:
+        """Yield the run, every task that the ledger does not know, and every task that is gone."""
+        now = self.clock.utc()
+        yield events.Run(
+            format=events.FORMAT,
+            job=self.manifest.name,
+            manifest=self.manifest.sha256,
+            version=__version__,
+            host=platform.node(),
+            pid=os.getpid(),
+            skipped=dict(self.plan.skipped),
+            budget_usd=self.manifest.run.budget_usd,
+            at=now,
+        )
+        for step in self.plan.steps:
+            if not step.known:
+                yield _seen(step, self.clock)
+        for task_id in self.plan.orphans:
+            yield events.Orphaned(id=task_id, at=now)
+
+    async def _work(self) -> None:
+        """Run every provider's lane, until all end or the run is to be left at once."""
+        async with anyio.create_task_group() as group:
+
+            async def leave() -> None:
+                await self.shutdown.wait_detaching()
+                group.cancel_scope.cancel()
+
+            group.start_soon(leave)
+            async with self._open_pool() as pool, anyio.create_task_group() as lanes:
+                for name in sorted(self.plan.providers):
+                    lanes.start_soon(self._lane, name, pool)
+            group.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _open_pool(self) -> AsyncIterator[Pool]:
+        memory_bytes = self.manifest.run.memory_bytes or machine_memory_bytes() // 2
+        async with open_pool(self._workers(), memory_bytes) as pool:
+            yield pool
+
+    def _workers(self) -> int:
+        return self.options.concurrency or self.manifest.run.concurrency or _cores()
+
+    async def _lane(self, name: str, pool: Pool) -> None:
+        """Run all that one provider has to do: copies first, for they are free and quick; followers last."""
+        attempts = self._attempts(LocalProvider(pool), pool)
+        for action, work in (
+            (Action.COPY, partial(self._copy, attempts)),
+            (Action.RUN, attempts.run),
+            (Action.FOLLOW, partial(self._follow, attempts)),
+        ):
+            if action is Action.RUN:
+                self.recorder.wanted |= {step.other for step in self.plan.pick(Action.FOLLOW, name)}
+            steps = self.plan.pick(action, name)
+            await dispatch(steps, work, workers=self._workers(), shutdown=self.shutdown)
+
+    def _attempts(self, provider: Provider, pool: Pool) -> Attempts:
+        retry = self.manifest.retry
+
+        async def examine(files: outputs.Examination) -> outputs.Examined:
+            found: Any = await pool.call("batchup.outputs:examine", files)
+            return msgspec.convert(found, outputs.Examined)
+
+        return Attempts(
+            provider=provider,
+            record=self.recorder.record,
+            output_dir=self.manifest.output_dir,
+            keep_metadata=self.manifest.output.metadata == "keep",
+            policy=RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier),
+            clock=self.clock,
+            shutdown=self.shutdown,
+            watcher=self.reporter,
+            examine=examine,
+            stop=self.stop,
+        )
+
+    async def _copy(self, attempts: Attempts, step: Step) -> None:
+        record = self.history.get(step.other)
+        done = self.history.done(record) if record else None
+        await (attempts.copy(step, done) if done else attempts.run(step))
+
+    async def _follow(self, attempts: Attempts, step: Step) -> None:
+        """Copy from the task with the same contents, which has had its turn."""
+        done = self.recorder.done.get(step.other)
+        if done is not None:
+            await attempts.copy(step, done)
+            return
+        leader = self.history.get(step.other)
+        if leader is not None and leader.state is State.FAILED:
+            message = f"it has the same contents as {step.detail}, which failed"
+            await attempts.give_up(step, leader.failure, message)
+
+
+def _seen(step: Step, clock: Clock) -> events.Seen:
+    task, source = step.task, step.task.source
+    return events.Seen(
+        id=task.id,
+        root=source.root,
+        path=source.path if not source.url else "",
+        url=source.url,
+        size_bytes=source.size_bytes,
+        mtime_ns=source.mtime_ns,
+        kind=source.media.kind if source.media else "",
+        model=task.model,
+        params=task.changed,
+        output=task.output,
+        width=task.width,
+        height=task.height,
+        estimated_usd=task.cost_usd,
+        sha256=step.sha256,
+        content=step.content,
+        at=clock.utc(),
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

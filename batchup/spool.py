@@ -1,0 +1,46 @@
+"""Values on disk instead of in memory: a million tasks cost eight bytes each."""
+
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+IN_MEMORY_BYTES = 16_000_000
+"""Up to here nothing touches the disk."""
+
+
+class Spool(Generic[T]):
+    """A list of structs in an anonymous temporary file, which the system removes with the process."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - lives as long as self
+        self._ends = array("Q", [0])
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(kind).decode
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def append(self, value: T) -> None:
+        """Add *value* at the end. Not while somebody iterates."""
+        data = self._encode(value)
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+
+    def __getitem__(self, number: int) -> T:
+        start, end = self._ends[number], self._ends[number + 1]
+        self._file.seek(start)
+        value = self._decode(self._file.read(end - start))
+        self._file.seek(self._ends[-1])
+        return value
+
+    def __iter__(self) -> Iterator[T]:
+        return self.pick(range(len(self)))
+
+    def pick(self, numbers: Iterable[int]) -> Iterator[T]:
+        """Yield the values with these numbers, in this order."""
+        return (self[number] for number in numbers)

@@ -1,0 +1,82 @@
+"""How a job stands, in numbers: what ``status`` and the end of a run show."""
+
+from decimal import Decimal
+
+import msgspec
+
+from batchup.history import IN_FLIGHT, History, State
+
+
+class Tasks(msgspec.Struct, frozen=True):
+    """Numbers of tasks. *total* is all but *skipped* and *orphaned*."""
+
+    total: int
+    done: int
+    failed: int
+    held: int
+    in_flight: int
+    pending: int
+    skipped: int
+    orphaned: int
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Amounts in USD; *budget* is None where there is no cap."""
+
+    estimated: float
+    charged: float
+    reserved: float
+    budget: float | None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """The document that ``status --json`` and ``run --json`` print.
+
+    Attributes:
+        stopped: None, or why the run ended early: ``budget``, ``window``, ``limit``, ``failures``,
+            ``interrupted``, ``account``, ``disk``.
+        failures: Class of error -> number of failed tasks.
+        skipped: Reason -> number of inputs and tasks left out.
+    """
+
+    job: str
+    stopped: str | None
+    tasks: Tasks
+    cost_usd: Cost
+    failures: dict[str, int]
+    skipped: dict[str, int]
+    elapsed_s: float
+
+
+def summarise(history: History) -> Summary:
+    """Return how the job of this history stands."""
+    counts = history.counts()
+    money = history.money
+    return Summary(
+        job=history.job,
+        stopped=history.stopped,
+        tasks=Tasks(
+            total=counts.total(),
+            done=counts[State.DONE],
+            failed=counts[State.FAILED],
+            held=counts[State.HELD],
+            in_flight=sum(counts[state] for state in IN_FLIGHT),
+            pending=counts[State.PENDING],
+            skipped=sum(history.skipped.values()),
+            orphaned=sum(1 for _ in history.orphans()),
+        ),
+        cost_usd=Cost(
+            estimated=_dollars(money.estimated),
+            charged=_dollars(money.charged),
+            reserved=_dollars(money.reserved),
+            budget=None if history.budget_usd is None else _dollars(history.budget_usd),
+        ),
+        failures=dict(history.failures().most_common()),
+        skipped=dict(sorted(history.skipped.items())),
+        elapsed_s=round(history.elapsed_s, 1),
+    )
+
+
+def _dollars(amount: Decimal) -> float:
+    """JSON has no decimals; a millionth of a dollar is below every price."""
+    return float(round(amount, 6))

@@ -1,0 +1,68 @@
+"""Manifest and history → plan: reads folders, asks nobody, changes nothing."""
+
+import posixpath
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from batchup import inputs
+from batchup.batch import collect
+from batchup.errors import ManifestError
+from batchup.expand import expand
+from batchup.history import History
+from batchup.ledger import index
+from batchup.manifest import Manifest
+from batchup.plan import Choice, Plan, make
+from batchup.source import to_text
+
+
+def survey(
+    manifest: Manifest,
+    history: History,
+    choice: Choice,
+    now: datetime,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Plan:
+    """Return what a run would do now.
+
+    Args:
+        manifest: Checked.
+        history: Of its ledger; empty where there is none.
+        choice: What is asked of the run.
+        now: Aware; ages in filters count from here.
+        progress: Called with the number of inputs found so far, now and then.
+
+    Raises:
+        ManifestError: Input paths are missing, names collide, the ledger was left behind, and the like. Nothing has
+            been written.
+    """
+    _check_ledger(manifest)
+    out = manifest.output_dir
+    real_out = posixpath.realpath(out)
+
+    def own(path: Path) -> bool:
+        below = posixpath.relpath(posixpath.realpath(path), real_out)
+        return hash(to_text(below)) in history.outputs
+
+    found = inputs.find(
+        manifest.inputs,
+        resolve=manifest.resolve,
+        fault=manifest.fault,
+        output_dir=out,
+        ledger=manifest.ledger_path,
+        own=own,
+        now=now,
+    )
+    return make(collect(manifest, expand(manifest, found, progress)), history, manifest, choice)
+
+
+def _check_ledger(manifest: Manifest) -> None:
+    """Refuse to begin anew where an earlier ledger lies elsewhere: what it paid for would be paid again."""
+    path = manifest.ledger_path
+    old = index.moved(manifest.file, manifest.name, path)
+    if old is not None:
+        message = (
+            f"there is no ledger at {path}, but this manifest's last one is {old}. If the outputs were moved, move "
+            f"the ledger with them, or name the old one with the key ledger: {old}; to begin anew, remove the old one"
+        )
+        raise ManifestError([manifest.fault(("output", "dir"), message)])

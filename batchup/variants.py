@@ -1,0 +1,141 @@
+"""Which models and parameters a manifest applies to an input: params, matrix and rules made plain."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from pydantic import ValidationError
+
+from batchup.errors import Fault, ManifestError
+from batchup.manifest import Manifest, ModelChoice, Rule
+from batchup.manifest.template import Part, parse
+from batchup.models import find
+from batchup.models.base import Model, Params
+from batchup.task import Recipe, Scalar, canonical
+
+DEFAULT_NAME = "{dir}/{stem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One model with one set of parameters: what an input is put through.
+
+    Attributes:
+        params: Validated, with defaults.
+        values: The same by name.
+        changed: Those that differ from the model's defaults.
+        template: Of the output's name.
+    """
+
+    model: Model
+    params: Params
+    values: Mapping[str, Scalar]
+    changed: Mapping[str, Scalar]
+    recipe: Recipe
+    template: tuple[Part, ...]
+
+
+def variants(manifest: Manifest) -> Mapping[int | None, tuple[Variant, ...]]:
+    """Return rule number -> its variants, from 0; None stands for inputs that no rule matches.
+
+    A rule that skips, and None where there is no model without a rule, have no variants.
+
+    Raises:
+        ManifestError: A combination of parameters is none that its model takes. Holds all such faults.
+    """
+    faults: list[Fault] = []
+    found: dict[int | None, tuple[Variant, ...]] = {None: tuple(_combine(manifest, None, None, faults))}
+    for number, rule in enumerate(manifest.rules):
+        found[number] = () if rule.skip else tuple(_combine(manifest, number, rule, faults))
+    if faults:
+        raise ManifestError(list(dict.fromkeys(faults)))
+    return found
+
+
+def _combine(
+    manifest: Manifest, number: int | None, rule: Rule | None, faults: list[Fault]
+) -> Iterator[Variant]:
+    seen = set()
+    for combination in _combinations(manifest, rule):
+        variant = _variant(manifest, rule, combination, faults, number)
+        if variant is None:
+            continue
+        key = (variant.model.name, canonical(variant.changed))
+        if key not in seen:
+            seen.add(key)
+            yield variant
+
+
+def _combinations(manifest: Manifest, rule: Rule | None) -> Iterator[dict[str, Scalar | ModelChoice]]:
+    """Yield every combination of the matrix that is neither excluded nor fixed by the rule."""
+    if manifest.matrix is None:
+        yield {}
+        return
+    fixed = set(rule.params) | ({"model"} if rule.model else set()) if rule else set()
+    names = [name for name in manifest.matrix.values if name not in fixed]
+    for values in product(*(manifest.matrix.values[name] for name in names)):
+        combination = dict(zip(names, values, strict=True))
+        if not any(_excluded(item, combination) for item in manifest.matrix.exclude):
+            yield combination
+
+
+def _excluded(item: Mapping[str, Scalar], combination: Mapping[str, Scalar | ModelChoice]) -> bool:
+    def same(name: str, value: Scalar) -> bool:
+        mine = combination.get(name)
+        return (mine.model if isinstance(mine, ModelChoice) else mine) == value
+
+    return all(name in combination and same(name, value) for name, value in item.items())
+
+
+def _variant(
+    manifest: Manifest,
+    rule: Rule | None,
+    combination: Mapping[str, Scalar | ModelChoice],
+    faults: list[Fault],
+    number: int | None,
+) -> Variant | None:
+    """Merge from the general to the particular: params, the matrix' model, its values, the rule."""
+    choice = combination.get("model")
+    name, given = manifest.model, dict(manifest.params)
+    if isinstance(choice, ModelChoice):
+        name, given = _merge(name, given, choice.model, choice.params)
+    if rule is not None:
+        name, given = _merge(name, given, rule.model, {})
+    if name is None:
+        return None
+    model = find(name)
+    fields = model.params.model_fields
+    varied = {n: v for n, v in combination.items() if n in fields and not isinstance(v, ModelChoice)}
+    given = {**given, **varied, **(rule.params if rule else {})}
+    try:
+        params = model.params(**given)
+    except ValidationError as error:
+        place = ("params",) if number is None else ("rules", number)
+        faults.extend(manifest.fault(place, f"{name}: {one['msg']}") for one in error.errors())
+        return None
+    values = params.model_dump()
+    defaults = model.params().model_dump()
+    changed = {n: v for n, v in values.items() if v != defaults[n]}
+    return Variant(
+        model=model,
+        params=params,
+        values=values,
+        changed=changed,
+        recipe=Recipe(name, changed, model.endpoint),
+        template=_template(manifest, [n for n in combination if n == "model" or n in varied]),
+    )
+
+
+def _merge(
+    name: str | None, given: dict[str, Scalar], other: str | None, params: Mapping[str, Scalar]
+) -> tuple[str | None, dict[str, Scalar]]:
+    """Another model starts from its own defaults; the same one, or none, merges."""
+    if other is None or other == name:
+        return name, {**given, **params}
+    return other, dict(params)
+
+
+def _template(manifest: Manifest, varied: list[str]) -> tuple[Part, ...]:
+    if manifest.output.name is not None:
+        return parse(manifest.output.name)
+    return parse(DEFAULT_NAME + "".join(f"-{{{name}}}" for name in varied) + "{ext}")

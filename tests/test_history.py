@@ -1,0 +1,133 @@
+"""State is the fold of events."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from batchup.events import (
+    Done,
+    Failed,
+    Held,
+    Orphaned,
+    Result,
+    Retried,
+    Run,
+    Seen,
+    Stopped,
+    Submitted,
+    Submitting,
+    encode,
+)
+from batchup.history import History, State
+
+AT = datetime(2026, 11, 22, tzinfo=UTC)
+ONE, TWO = "01" * 16, "02" * 16
+
+
+def seen(task_id=ONE, estimated="0.10", **more):
+    return Seen(id=task_id, model="m", output="x", estimated_usd=Decimal(estimated), at=AT, **more)
+
+
+def submitting(attempt=1):
+    return Submitting(id=ONE, attempt=attempt, endpoint="e", body={}, reserved_usd=Decimal("0.10"), at=AT)
+
+
+def done(task_id=ONE, charged="0.12", attempt=1, **more):
+    return Done(
+        id=task_id,
+        output="x",
+        size_bytes=1,
+        mtime_ns=1,
+        sha256="",
+        width=1,
+        height=1,
+        attempt=attempt,
+        charged_usd=Decimal(charged),
+        at=AT,
+        **more,
+    )
+
+
+def failed(task_id=ONE, kind="x"):
+    return Failed(id=task_id, attempt=1, kind=kind, message="", at=AT)
+
+
+SUBMITTED = Submitted(id=ONE, attempt=1, request_id="r", at=AT)
+RESULT = Result(id=ONE, attempt=1, urls=("u",), charged_usd=Decimal("0.12"), at=AT)
+HELD = Held(id=ONE, attempt=1, message="", reserved_usd=Decimal("0.10"), at=AT)
+RETRIED = Retried(id=ONE, attempt=1, kind="x", message="", wait_s=1, at=AT)
+
+
+def folded(*events):
+    return History().fold((number, encode(event)) for number, event in enumerate(events))
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "reserved", "charged"),
+    [
+        ([], State.PENDING, "0", "0"),
+        ([submitting()], State.SUBMITTING, "0.10", "0"),
+        ([submitting(), SUBMITTED], State.SUBMITTED, "0.10", "0"),
+        ([submitting(), SUBMITTED, RESULT], State.COMPLETED, "0.10", "0.12"),
+        ([submitting(), SUBMITTED, RESULT, done()], State.DONE, "0", "0.12"),
+        ([submitting(), HELD], State.HELD, "0.10", "0"),
+        ([submitting(), failed()], State.FAILED, "0", "0"),
+        ([submitting(), RETRIED], State.PENDING, "0", "0"),
+        ([done(), submitting(2), done(attempt=2)], State.DONE, "0", "0.24"),
+    ],
+    ids=["new", "submitting", "submitted", "completed", "done", "held", "failed", "retried", "redone"],
+)
+def test_a_tasks_state_and_money_follow_from_its_events(events, state, reserved, charged):
+    history = folded(seen(), *events)
+
+    assert history.get(ONE).state is state
+    assert history.money.reserved == Decimal(reserved)
+    assert history.money.charged == Decimal(charged)
+    assert history.money.estimated == Decimal("0.10")
+
+
+def test_an_orphan_is_outside_the_total_and_its_estimate_too_but_what_it_cost_stays():
+    history = folded(seen(), done(), seen(TWO), Orphaned(id=ONE, at=AT))
+
+    assert history.counts() == {State.PENDING: 1}
+    assert history.money.estimated == Decimal("0.10")
+    assert history.money.charged == Decimal("0.12")
+    assert [task_id for task_id, _ in history.orphans()] == [ONE]
+
+
+def test_an_orphan_that_comes_back_is_as_done_as_it_was():
+    history = folded(seen(), done(), Orphaned(id=ONE, at=AT), seen())
+
+    assert history.counts() == {State.DONE: 1}
+
+
+def test_a_task_named_anew_is_counted_once():
+    history = folded(seen(), seen(estimated="0.30"))
+
+    assert history.counts().total() == 1
+    assert history.money.estimated == Decimal("0.30")
+
+
+def test_failures_are_counted_by_class_until_they_are_done():
+    history = folded(seen(), failed(kind="a"), seen(TWO), failed(TWO, kind="b"), done(TWO))
+
+    assert history.failures() == {"a": 1}
+
+
+def test_contents_lead_to_the_task_that_is_done_with_them():
+    content = "0a" * 16
+
+    history = folded(seen(content=content), seen(TWO), done(TWO, content=content), failed())
+
+    assert history.twin(content) == TWO
+
+
+def test_the_last_run_tells_what_it_left_out_and_why_it_ended():
+    run = Run(format=1, job="j", manifest="", version="", host="", pid=1, skipped={"hidden": 2}, at=AT)
+
+    history = folded(
+        run, Stopped(why="limit", elapsed_s=2.5, at=AT), run, seen(), Stopped(elapsed_s=1, at=AT)
+    )
+
+    assert (history.job, history.skipped, history.stopped, history.elapsed_s) == ("j", {"hidden": 2}, None, 1)
