@@ -1,0 +1,160 @@
+"""What the ledger asks of the disk, and what the disk's refusals mean for the run."""
+
+import errno
+import fcntl
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batchup.errors import BatchupError, FatalError, LedgerError
+
+Sync = Callable[[int], None]
+"""Returns when everything written to a file descriptor is on the disk. Raises OSError."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_MISNAMED = {
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EEXIST: "a part of its path is a file, not a folder",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ELOOP: "its links go round in a circle",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENOENT: "there is no such file",
+}
+
+
+def sync(fd: int) -> None:
+    """Return when all that was written to *fd* is on the disk itself.
+
+    On macOS ``fsync`` leaves data in the drive's own cache; F_FULLFSYNC does not.
+    Source: https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/fsync.2.html,
+    read 2026-11.
+
+    Raises:
+        OSError: Something that was written may be lost.
+    """
+    if sys.platform != "darwin":
+        os.fdatasync(fd)
+        return
+    try:
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    except OSError as error:
+        # Network volumes do not know it.
+        if error.errno not in {errno.ENOTSUP, errno.EINVAL}:
+            raise
+        os.fsync(fd)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in *folder* are on the disk, where the file system can do that."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
+            raise
+    finally:
+        os.close(fd)
+
+
+def make_folders(folder: Path) -> None:
+    """Make *folder* and what is missing above it, durably."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if folder.is_dir():
+            return
+        raise
+    sync_folder(folder.parent)
+
+
+def write(fd: int, data: bytes, offset: int) -> None:
+    """Write all of *data* at *offset*. Raises OSError; then some of it may have been written."""
+    rest = memoryview(data)
+    while rest:
+        done = os.pwrite(fd, rest, offset)
+        rest, offset = rest[done:], offset + done
+
+
+def replacement(path: Path) -> Path:
+    """Return the name under which what will replace *path* is written. It is in the way of nothing else."""
+    return path.with_name(path.name + ".new")
+
+
+def replace(path: Path, pieces: Iterable[bytes]) -> None:
+    """Replace the file *path* by one that holds *pieces*, with the same permissions.
+
+    Whenever the machine stops, *path* is either the old file or the whole new one.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
+    new = replacement(path)
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        try:
+            os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
+            offset = 0
+            for piece in pieces:
+                write(fd, piece, offset)
+                offset += len(piece)
+            sync(fd)
+        finally:
+            os.close(fd)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def explain(error: OSError, path: Path) -> BatchupError:
+    """Return what *error*, met while *path* was opened, means for the run, in a person's words."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in FULL:
+        return full(path)
+    if error.errno in _DENIED:
+        return FatalError(
+            f"{path}: the ledger cannot be written ({reason}); make its folder writable for this user, or set"
+            " `ledger:` in the manifest to a place that is",
+            stopped="disk",
+        )
+    if error.errno in _MISNAMED:
+        return LedgerError(
+            f"{path}: this cannot be the ledger: {_MISNAMED[error.errno]}; see `ledger:` in the manifest"
+        )
+    return FatalError(f"{path}: the ledger's disk fails ({reason}); nothing more is started", stopped="disk")
+
+
+def full(path: Path) -> FatalError:
+    """Return the error that says that there is no room for the ledger *path*."""
+    return FatalError(
+        f"{path}: the disk is full (or a quota or size limit is reached): the ledger cannot grow, so nothing more is"
+        f" started; free some space below {path.parent}{_free(path.parent)} and run again. What was written"
+        " before is whole.",
+        stopped="disk",
+    )
+
+
+def _free(folder: Path) -> str:
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return ""
+    return f", where {room.f_bavail * room.f_frsize / 1e6:.1f} MB are free,"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into what it means for the run."""
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, path) from error

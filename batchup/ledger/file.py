@@ -1,0 +1,219 @@
+"""The ledger's file: opened by one run at a time, appended to in synced groups, replayed."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import CancelScope, to_thread
+from filelock import FileLock
+
+from batchup.errors import FatalError, LedgerError
+from batchup.events import Event, Run, encode
+from batchup.ledger import disk
+from batchup.ledger.compact import Superseded, rewrite
+from batchup.ledger.disk import Sync, explained
+from batchup.ledger.format import Damage, Read, pack, whole
+from batchup.ledger.lock import acquire, release
+from batchup.ledger.view import check, damaged, lines, opened, read_ledger
+from batchup.ledger.writer import Writer
+
+__all__ = ["Ledger", "open_ledger", "read_ledger"]
+
+_LINE_BYTES = 4096
+
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """An open ledger. Made by :func:`open_ledger` only.
+
+    Attributes:
+        path: As it was named.
+        dropped_bytes: Size of the torn tail that was dropped when it was opened.
+    """
+
+    def __init__(self, path: Path, fd: int, end: int, dropped_bytes: int, sync: Sync) -> None:
+        self.path = path
+        self.dropped_bytes = dropped_bytes
+        self._fd = fd
+        self._has_run = end > 0
+        self._writer = Writer(path, fd, end, sync)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of what is durable. 0 for a new ledger."""
+        return self._writer.end
+
+    async def append(self, *events: Event) -> None:
+        """Return when *events* are durable. Those of one call are in one group: after a crash all are there or none.
+
+        They are written even if the caller is cancelled while it waits. Many calls that wait at once share one write
+        and one sync. More than :data:`~batchup.ledger.format.GROUP_LINES` make several groups, each durable before
+        the next.
+
+        Raises:
+            FatalError: They could not be written; nothing that was written before is harmed. After a full disk a
+                later append may succeed.
+            ValueError: The first event of a ledger is no :class:`~batchup.events.Run`.
+        """
+        await self.append_all(events)
+
+    async def append_all(self, events: Iterable[Event]) -> None:
+        """Append as many events as *events* gives; takes them a group at a time. Raises as :meth:`append`."""
+        for group in pack(self._encoded(events)):
+            await self._writer.write(group)
+
+    def _encoded(self, events: Iterable[Event]) -> Iterator[bytes]:
+        for event in events:
+            if not self._has_run:
+                if not isinstance(event, Run):
+                    raise ValueError(f"the first event of a ledger is a run, not {type(event).__name__}")
+                self._has_run = True
+            yield encode(event)
+
+    def replay(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the offset and line of every event that is durable now, in order. Holds one group at a time. Blocks.
+
+        Raises:
+            LedgerError: The file was damaged since it was opened.
+        """
+        return lines(self.path, _reader(self._fd, self._writer.end))
+
+    def read_line(self, offset: int) -> bytes:
+        """Return the line, without its newline, that begins at *offset*, as :meth:`replay` gives it."""
+        line = b""
+        while b"\n" not in line:
+            piece = os.pread(self._fd, max(_LINE_BYTES, len(line)), offset + len(line))
+            if not piece:
+                raise LedgerError(f"{self.path}: somebody cut the ledger while it was in use")
+            line += piece
+        return line.partition(b"\n")[0]
+
+    def close(self) -> FatalError | None:
+        """Write what waits, and close the file. Blocks. Returns why what nobody waits for could not be written."""
+        self._writer.close()
+        os.close(self._fd)
+        return self._writer.lost
+
+
+@asynccontextmanager
+async def open_ledger(path: Path, *, create: bool = True, sync: Sync = disk.sync) -> AsyncIterator[Ledger]:
+    """Open the ledger *path* for this process alone; drop its torn tail, and compact it if that is due.
+
+    Every line is checked. Links are followed, missing folders made. When the block ends, all that was appended is
+    durable and the lock is free.
+
+    Args:
+        path: Need not exist.
+        create: Whether to begin a ledger where there is none.
+        sync: Makes an open file's contents durable.
+
+    Raises:
+        LedgerError: It is in use, damaged, some other file, of a newer format, or (without *create*) missing.
+            Nothing was changed.
+        FatalError: Its disk is full or cannot be written.
+    """
+    ledger, lock = await to_thread.run_sync(_open, path, create, sync)
+    failed = True
+    try:
+        yield ledger
+        failed = False
+    finally:
+        with CancelScope(shield=True):
+            lost = await to_thread.run_sync(_close, ledger, lock)
+        if lost and not failed:
+            raise lost
+
+
+def _open(path: Path, create: bool, sync: Sync) -> tuple[Ledger, FileLock]:  # noqa: FBT001 - to_thread.run_sync passes no keywords
+    real = Path(os.path.realpath(path))
+    with explained(path):
+        # Before a lock's file is made beside something that is not ours.
+        _look(path, real, create=create)
+        disk.make_folders(real.parent)
+    lock = acquire(real)
+    try:
+        with explained(path):
+            _look(path, real, create=create)
+            dropped_bytes = _prepare(path, real, sync)
+            fd = os.open(real, os.O_RDWR)
+        return Ledger(path, fd, os.fstat(fd).st_size, dropped_bytes, sync), lock
+    except BaseException:
+        release(lock)
+        raise
+
+
+def _look(path: Path, real: Path, *, create: bool) -> None:
+    if create and not real.exists():
+        return
+    with opened(real) as file:
+        check(path, file)
+
+
+def _prepare(path: Path, real: Path, sync: Sync) -> int:
+    """Make *real* a file of whole groups, which may be none. Returns the size of the torn tail that it had."""
+    if not real.exists():
+        os.close(os.open(real, os.O_WRONLY | os.O_CREAT, 0o666))
+        disk.sync_folder(real.parent)
+        return 0
+    disk.replacement(real).unlink(missing_ok=True)
+    fd = os.open(real, os.O_RDWR)
+    try:
+        size_bytes = os.fstat(fd).st_size
+        superseded = Superseded.of_file(size_bytes)
+        end = _scan(path, _reader(fd, size_bytes), superseded)
+        if end < size_bytes:
+            os.ftruncate(fd, end)
+            sync(fd)
+            _log.warning(
+                "ledger %s: dropped %d bytes that a crash had left unfinished", path, size_bytes - end
+            )
+    finally:
+        os.close(fd)
+    if superseded.is_most:
+        _compact(path, real)
+    return size_bytes - end
+
+
+def _scan(path: Path, read: Read, superseded: Superseded) -> int:
+    """Check every line. Returns the offset of the torn tail, or of the end."""
+    end = 0
+    try:
+        for group in whole(read):
+            superseded.add(group.lines)
+            end = group.end
+    except Damage as damage:
+        raise damaged(path, damage.line) from damage
+    return end
+
+
+def _compact(path: Path, real: Path) -> None:
+    try:
+        done = rewrite(real)
+    except OSError as error:
+        # It can wait: the ledger is whole, and the next run tries again.
+        _log.warning("ledger %s: not compacted: %s", path, os.strerror(error.errno or 0))
+    else:
+        _log.info("ledger %s: compacted from %d to %d lines", path, done.lines_before, done.lines_after)
+
+
+def _close(ledger: Ledger, lock: FileLock) -> FatalError | None:
+    try:
+        return ledger.close()
+    finally:
+        release(lock)
+
+
+def _reader(fd: int, end: int) -> Read:
+    """Return a reader of the first *end* bytes of *fd* that leaves its position alone."""
+    offset = 0
+
+    def read(size_bytes: int) -> bytes:
+        nonlocal offset
+        piece = os.pread(fd, min(size_bytes, end - offset), offset)
+        offset += len(piece)
+        return piece
+
+    return read

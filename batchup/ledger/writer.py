@@ -1,0 +1,132 @@
+"""The one thread that writes to the ledger: all that waits goes into one group, with one write and one sync."""
+
+import asyncio
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from batchup.errors import FatalError
+from batchup.ledger import disk
+from batchup.ledger.disk import Sync
+from batchup.ledger.format import encode
+
+
+class Entry(NamedTuple):
+    """Lines that belong together, and who waits for them."""
+
+    lines: list[bytes]
+    durable: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+
+
+class Writer:
+    """Appends groups to an open file, from a thread of its own.
+
+    Attributes:
+        end: Offset behind the last group that is durable.
+        lost: Why lines could not be written whose sender had stopped waiting; None if there are none.
+    """
+
+    def __init__(self, path: Path, fd: int, end: int, sync: Sync) -> None:
+        self.end = end
+        self.lost: FatalError | None = None
+        self._path = path
+        self._fd = fd
+        self._sync = sync
+        self._broken: str | None = None
+        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
+        # A daemon: an interpreter that is torn down without closing the ledger must not hang; nothing unacknowledged
+        # was promised to anybody.
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._thread.start()
+
+    async def write(self, lines: list[bytes]) -> None:
+        """Return when *lines* are durable, together in one group.
+
+        They are written even if the caller is cancelled while it waits.
+
+        Args:
+            lines: At least one.
+
+        Raises:
+            FatalError: They are not known to be on disk. After a full disk they are not in the file, and a later call
+                may succeed; after a failed sync none will.
+        """
+        loop = asyncio.get_running_loop()
+        entry = Entry(lines, loop.create_future(), loop)
+        self._queue.put(entry)
+        await entry.durable
+
+    def close(self) -> None:
+        """Return when everything that waits is written. Blocks."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            entries, open_ = self._gather()
+            if not entries:
+                continue
+            error = self._commit([line for entry in entries for line in entry.lines])
+            # A loop that is gone has nobody left who waits.
+            with suppress(RuntimeError):
+                entries[0].loop.call_soon_threadsafe(self._settle, entries, error)
+
+    def _gather(self) -> tuple[list[Entry], bool]:
+        """Wait for work. Returns all that waits, and whether there may come more."""
+        entries: list[Entry] = []
+        entry = self._queue.get()
+        while entry is not None:
+            entries.append(entry)
+            try:
+                entry = self._queue.get_nowait()
+            except Empty:
+                return entries, True
+        return entries, False
+
+    def _commit(self, lines: list[bytes]) -> str | None:
+        """Write one group. Returns why that failed, or None."""
+        if self._broken:
+            return self._broken
+        data = encode(lines)
+        try:
+            disk.write(self._fd, data, self.end)
+        except OSError as error:
+            return self._take_back(error)
+        try:
+            self._sync(self._fd)
+        except OSError as error:
+            if error.errno in disk.FULL:
+                return self._take_back(error)
+            # After a failed sync the system may call pages clean that never reached the disk, so that a later sync
+            # says nothing. Source: https://wiki.postgresql.org/wiki/Fsync_Errors, read 2026-11.
+            self._broken = (
+                f"{self._path}: the disk failed while the ledger was synced ({error.strerror}); nothing more is written"
+                " to it. Check the disk, then run again: what was acknowledged before is kept"
+            )
+            return self._broken
+        self.end += len(data)
+        return None
+
+    def _take_back(self, error: OSError) -> str:
+        """Cut off what a failed write has left, so that the next one begins behind the last whole group."""
+        try:
+            os.ftruncate(self._fd, self.end)
+        except OSError as second:
+            self._broken = str(disk.explain(second, self._path))
+        return str(disk.explain(error, self._path))
+
+    def _settle(self, entries: list[Entry], error: str | None) -> None:
+        """Wake who waits. Runs on the event loop."""
+        for entry in entries:
+            if entry.durable.done():
+                if error:
+                    self.lost = FatalError(error, stopped="disk")
+            elif error:
+                entry.durable.set_exception(FatalError(error, stopped="disk"))
+            else:
+                entry.durable.set_result(None)
