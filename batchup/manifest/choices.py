@@ -14,7 +14,7 @@ from batchup.errors import Fault
 from batchup.manifest import template
 from batchup.manifest.mistakes import sentence
 from batchup.manifest.syntax import Document, Loc
-from batchup.manifest.wording import found, meant
+from batchup.manifest.wording import found, meant, printable
 from batchup.models import find, names
 from batchup.models.base import Params
 
@@ -205,7 +205,7 @@ class Choices:
         for field in dict.fromkeys(fields):
             if field not in template.FIELDS and field not in params and not field.startswith(template.ROW):
                 near = meant(field, [*template.FIELDS, *sorted(params), template.ROW])
-                yield self._document.fault(loc, f"no such field: {{{field}}}{near}")
+                yield self._document.fault(loc, f"no such field: {{{printable(field)}}}{near}")
 
     def _class(self, model: str) -> type[Params] | None:
         """Return a model's parameters; None where anything goes."""

@@ -1,7 +1,7 @@
 """Fields: the kinds of values that a manifest's keys hold, each with its reader and its JSON Schema."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pathspec import GitIgnoreSpec
 from pydantic import (
@@ -10,11 +10,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainValidator,
     WithJsonSchema,
     model_validator,
 )
 from pydantic.fields import ComputedFieldInfo, FieldInfo
+from pydantic_core import CoreSchema
 
 from batchup.manifest import moments, quantities
 from batchup.manifest.wording import found
@@ -36,6 +38,29 @@ class Section(BaseModel):
     @classmethod
     def _without_empty(cls, data: Any) -> Any:
         return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+
+class Short(Section):
+    """A mapping that may also be written as a text, which then is the value of one of its keys."""
+
+    _short: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {cls._short: data}
+        if isinstance(data, dict):
+            return data
+        raise ValueError(
+            f"{found(data)} is neither a text nor a mapping; write {cls._short}, or {{{cls._short}: ...}}"
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "minLength": 1}, handler(core_schema)]}
 
 
 def standard(text: str, alias: str) -> Any:
@@ -139,8 +164,8 @@ Zone = Annotated[
 
 Text = Annotated[str, Field(min_length=1)]
 
-_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}}
-ONE_OR_MORE = WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {**_TEXTS, "minItems": 1}]})
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+ONE_OR_MORE = WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]})
 
 Patterns = Annotated[
     tuple[Annotated[Text, AfterValidator(_pattern)], ...],

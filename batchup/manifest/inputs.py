@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from batchup.manifest.fields import (
     ONE_OR_MORE,
@@ -125,22 +124,21 @@ class UrlInput(_Filtered):
 INPUT_KEYS = ("path", "url", "list")
 
 
-def _kind_of_input(item: Any) -> str:
-    """Return the tag of an input's class.
-
-    Tags stand in angle brackets, so that they are told from the keys of a fault's place.
-    """
+def _one_of_three(item: Any) -> Any:
     if not isinstance(item, dict):
-        raise PydanticCustomError(
-            "input",
-            "{what} is no input; write {{path: ...}}, {{url: ...}} or {{list: ...}}",
-            {"what": found(item)},
-        )
+        raise ValueError(f"{found(item)} is no input; write {{path: ...}}, {{url: ...}} or {{list: ...}}")  # noqa: TRY004 - pydantic reports no other class
     given = [key for key in INPUT_KEYS if item.get(key) is not None]
     if len(given) != 1:
         what = f"has {' and '.join(given)}" if given else "has neither path, url nor list"
-        raise PydanticCustomError("input", "{what}; an input is one of the three", {"what": what})
-    return f"<{given[0]}>"
+        raise ValueError(f"{what}; an input is one of the three")
+    return item
+
+
+def _kind_of_input(item: Any) -> str:
+    # Tags stand in angle brackets, so that they are told from the keys of a fault's place.
+    if isinstance(item, dict):
+        return next(f"<{key}>" for key in INPUT_KEYS if item.get(key) is not None)
+    return {PathInput: "<path>", UrlInput: "<url>", ListInput: "<list>"}[type(item)]
 
 
 Input = Annotated[
@@ -148,6 +146,7 @@ Input = Annotated[
     | Annotated[UrlInput, Tag("<url>")]
     | Annotated[ListInput, Tag("<list>")],
     Discriminator(_kind_of_input),
+    BeforeValidator(_one_of_three),
 ]
 
 

@@ -11,7 +11,7 @@ from batchup.errors import Fault, ManifestError
 from batchup.manifest import paths
 from batchup.manifest.fields import Parameters, Price, Section, Text
 from batchup.manifest.inputs import Input, Rule
-from batchup.manifest.sections import Endpoint, Fal, Matrix, Output, Retry, Run, Timeouts
+from batchup.manifest.sections import Endpoint, Fal, Matrix, ModelName, Output, Retry, Run, Timeouts
 from batchup.manifest.syntax import Document
 from batchup.manifest.wording import found
 
@@ -60,7 +60,7 @@ class Manifest(Section, title="batchup manifest"):
     ] = Field(examples=["holiday"])
     """Letters, digits, - _ and . ; names the ledger and the report."""
     inputs: Annotated[tuple[Input, ...], Field(min_length=1)] = Field(
-        examples=["[{path: ~/Pictures/holiday}]"]
+        examples=[[{"path": "~/Pictures/holiday"}]]
     )
     """What to read: paths, URLs, lists."""
     model: Text | None = Field(None, examples=["local/lanczos"])
@@ -71,11 +71,11 @@ class Manifest(Section, title="batchup manifest"):
     """Names with lists of values, to make every combination."""
     rules: tuple[Rule, ...] = ()
     """The first whose match fits an input wins."""
-    models: dict[str, Endpoint] = Field(default_factory=dict)
+    models: dict[ModelName, Endpoint] = Field(default_factory=dict)
     """Your own fal endpoints, then usable as fal/<name>."""
     prices: dict[str, Price] = Field(default_factory=dict)
     """Unit prices by model, where the built-in one is out of date."""
-    output: Output = Field(examples=["{dir: ~/Pictures/holiday-2x}"])
+    output: Output = Field(examples=[{"dir": "~/Pictures/holiday-2x"}])
     """Where results go."""
     run: Run = Field(default_factory=Run)
     """Limits of the run."""
@@ -84,7 +84,7 @@ class Manifest(Section, title="batchup manifest"):
     timeouts: Timeouts = Field(default_factory=Timeouts)
     """How long things may take."""
     fal: Fal = Field(default_factory=Fal)
-    """Settings of the fal platform."""
+    """How the fal platform is used."""
     ledger: Text | None = None
     """Path of the ledger; {output.dir}/.batchup/{name}.jsonl where nothing is said."""
     notify: tuple[Text, ...] = ()

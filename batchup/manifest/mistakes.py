@@ -20,7 +20,7 @@ _EXPECTED = re.compile(r"'((?:[^'\\]|\\.)*)'|([^\s,']+)")
 
 def faults(document: Document, error: ValidationError) -> Iterator[Fault]:
     """Yield a fault for everything that *error* found in *document*."""
-    errors = [(_loc(details), details) for details in error.errors(include_url=False)]
+    errors = [(_loc(one), one) for one in error.errors(include_url=False) if not _counted_short(one)]
     instead = {(*loc[:-1], near) for loc, one in errors if _unknown(one) and (near := _misspelt(loc))}
     for loc, details in errors:
         if _unknown(details):
@@ -56,7 +56,12 @@ def sentence(details: Details) -> str:
 
 
 def _bound(word: str, key: str, rest: str) -> Callable[[Details], str]:
-    return lambda context: f"is {word} {context[key]}{rest}"
+    def said(context: Details) -> str:
+        bound = context[key]
+        whole = isinstance(bound, float) and bound.is_integer()
+        return f"is {word} {int(bound) if whole else bound}{rest}"
+
+    return said
 
 
 _SENTENCES: Mapping[str, Callable[[Details], str]] = {
@@ -75,9 +80,7 @@ _SENTENCES: Mapping[str, Callable[[Details], str]] = {
     "less_than": _bound("not below", "lt", ""),
     "less_than_equal": _bound("above", "le", ", the most allowed"),
     "multiple_of": _bound("no multiple of", "multiple_of", ""),
-    "too_short": lambda context: (
-        f"has {context['actual_length']} items, and needs {context['min_length']} at least"
-    ),
+    "too_short": lambda _: "with nothing in it; write at least one item",
     "too_long": lambda context: (
         f"has {context['actual_length']} items; {context['max_length']} are the most allowed"
     ),
@@ -101,6 +104,11 @@ def _loc(details: Details) -> Loc:
 
 def _is_tag(part: str) -> bool:
     return part in {f"<{key}>" for key in INPUT_KEYS}
+
+
+def _counted_short(details: Details) -> bool:
+    """Tell a list that is called too short only because items of it are wrong, each of which is a fault itself."""
+    return details["type"] == "too_short" and bool(details["input"])
 
 
 def _unknown(details: Details) -> bool:

@@ -8,10 +8,25 @@ from batchup.manifest.job import Manifest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_NOTES = frozenset({"title", "description", "default", "examples"})
+
 
 @cache
 def _schema() -> dict[str, Any]:
-    return {"$schema": DIALECT, **Manifest.model_json_schema(by_alias=True)}
+    found = {"$schema": DIALECT, **Manifest.model_json_schema(by_alias=True)}
+    for section in (found, *found["$defs"].values()):
+        required = section.get("required", ())
+        for key, field in section.get("properties", {}).items():
+            if key not in required:
+                _may_be_empty(field)
+    return found
+
+
+def _may_be_empty(field: dict[str, Any]) -> None:
+    """Let a key stand with nothing behind it, as the loader does: ``rules:`` before its first rule is written."""
+    kind = {key: field.pop(key) for key in list(field) if key not in _NOTES}
+    kinds = kind.get("anyOf", [kind])
+    field["anyOf"] = kinds if {"type": "null"} in kinds else [*kinds, {"type": "null"}]
 
 
 def schema() -> dict[str, Any]:
@@ -25,8 +40,17 @@ def keys_at(loc: Sequence[str | int]) -> tuple[str, ...]:
 
 
 def example_at(loc: Sequence[str | int]) -> str:
-    """Return an example of the value at *loc*, empty where there is none."""
-    return next((str(node["examples"][0]) for node in _fields(loc) if node.get("examples")), "")
+    """Return an example of the value at *loc* as YAML, empty where there is none."""
+    return next((_flow(node["examples"][0]) for node in _fields(loc) if node.get("examples")), "")
+
+
+def _flow(value: Any) -> str:
+    match value:
+        case dict():
+            return f"{{{', '.join(f'{key}: {_flow(below)}' for key, below in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(_flow, value))}]"
+    return str(value)
 
 
 def _nodes(loc: Sequence[str | int]) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """How a manifest's work is done: matrix, endpoints, output, limits, retries, time-outs."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from batchup.manifest.fields import (
@@ -16,6 +17,7 @@ from batchup.manifest.fields import (
     Price,
     Rate,
     Section,
+    Short,
     Text,
     Usd,
     Zone,
@@ -24,10 +26,13 @@ from batchup.manifest.fields import (
 from batchup.manifest.wording import found
 from batchup.task import Scalar
 
+_ENDPOINT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+")
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
 Count = Annotated[int, Field(ge=1)]
 
 
-class ModelChoice(Section):
+class ModelChoice(Short):
     """A model to vary over, with parameters of its own; a name alone is one without."""
 
     model: Text
@@ -35,16 +40,7 @@ class ModelChoice(Section):
     params: Parameters = Field(default_factory=dict)
     """Parameters of this model."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return data
-        if not isinstance(data, str):
-            raise ValueError(  # noqa: TRY004 - pydantic reports no other class
-                f"{found(data)} is no model; write its name, or {{model: name, params: {{...}}}}"
-            )
-        return {"model": data}
+    _short: ClassVar[str] = "model"
 
 
 class Matrix(Section, extra="allow"):
@@ -58,6 +54,12 @@ class Matrix(Section, extra="allow"):
     """Combinations to leave out: all that hold the values of one of these."""
 
     _order: tuple[str, ...] = PrivateAttr(())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        # Unlike elsewhere: a name that varies over nothing is a slip, not a key left out.
+        return data
 
     @model_validator(mode="wrap")
     @classmethod
@@ -73,12 +75,22 @@ class Matrix(Section, extra="allow"):
         return {name: self.model or () if name == "model" else extra[name] for name in self._order}
 
 
+def _endpoint(text: str) -> str:
+    if not _ENDPOINT.fullmatch(text):
+        raise ValueError(f"{found(text)} is no endpoint's id; write one such as fal-ai/clarity-upscaler")
+    return text
+
+
+def _model_name(text: str) -> str:
+    if not _MODEL_NAME.fullmatch(text):
+        raise ValueError(f"{found(text)} is no name for a model; write letters, digits, - _ and .")
+    return text
+
+
 class Endpoint(Section):
     """A fal endpoint of the user's own, usable as ``fal/<name>``."""
 
-    endpoint: str = Field(
-        pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$", examples=["fal-ai/clarity-upscaler"]
-    )
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(examples=["fal-ai/clarity-upscaler"])
     """The endpoint's id on fal, without an address."""
     kind: Literal["image", "video"]
     """What it takes and gives."""
@@ -90,6 +102,9 @@ class Endpoint(Section):
     """Unit price; without one, its costs are unknown beforehand."""
     factor: Text | Annotated[float, Field(gt=0)] | None = None
     """The parameter that scales, or a number that the size is multiplied with."""
+
+
+ModelName = Annotated[str, AfterValidator(_model_name)]
 
 
 class Output(Section):
@@ -120,7 +135,7 @@ class Limits(Section):
     """What this model may cost, such as 5 USD."""
 
 
-class Window(Section):
+class Window(Short):
     """Hours in which work may start. One over midnight belongs to the day on which it begins."""
 
     hours: Hours = Field(examples=["22:00-07:00"])
@@ -130,10 +145,7 @@ class Window(Section):
     zone: Zone | None = None
     """Time zone, such as Europe/Berlin; the machine's own where there is none."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_hours(cls, data: Any) -> Any:
-        return {"hours": data} if isinstance(data, str) else data
+    _short: ClassVar[str] = "hours"
 
 
 class Run(Section):

@@ -137,21 +137,21 @@ def _fault_in(before: str, file: str, message: str) -> ManifestError:
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> ManifestError:
     """Say a parser's complaint in words for people who do not know YAML's."""
-    mark = error.problem_mark or error.context_mark
+    # A pattern such as **/*.jpg is an alias to YAML, and found to be none after its first character.
+    starred = error.context in {"while scanning an alias", "while scanning an anchor"}
+    mark = error.context_mark if starred else error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     rows = text.splitlines()
     at = rows[line - 1][column - 1 : column] if line <= len(rows) else ""
     problem = error.problem or "it breaks off"
-    if "cannot start any token" in problem:
+    if starred:
+        what = f"a text that begins with {at} needs quotes"
+    elif "cannot start any token" in problem:
         what = (
-            "a tab cannot indent; use spaces" if at == "\t" else f"a value that begins with {at} needs quotes"
+            "a tab cannot indent; use spaces" if at == "\t" else f"a text that begins with {at} needs quotes"
         )
     elif "mapping values are not allowed" in problem:
         what = "a colon where none can stand; put a text that holds one in quotes, or check the indentation"
-    elif "undefined alias" in problem:
-        what = (
-            "an alias (*) of an anchor (&) that is not defined above; put a text that begins with * in quotes"
-        )
     else:
         what = f"cannot be read as YAML: {printable(problem)}; check indentation, quotes and brackets around here"
     return ManifestError([Fault(file, line, column, what)])
@@ -175,6 +175,7 @@ class _Builder:
         self._anchors: dict[str, _Node | None] = {}
         self._path: list[str | int] = []
         self._written = 0
+        self._depth = 0
 
     def document(self, events: Iterator[Event]) -> _Node | None:
         """Return the only document in *events*, None if there is none."""
@@ -202,9 +203,11 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event)
         else:
-            if len(self._path) >= MAX_DEPTH:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
                 raise self._stop(event, f"nested more than {MAX_DEPTH} levels deep")
             node = self._mapping(event) if isinstance(event, yaml.MappingStartEvent) else self._list(event)
+            self._depth -= 1
         # Counted before anything is copied, so an alias of aliases of aliases costs nothing.
         if node.size - self._written > MAX_ALIASED:
             raise self._stop(

@@ -56,8 +56,8 @@ def meant(name: str, names: Iterable[str]) -> str:
     """Return the end of a sentence on an unknown *name*: the nearest of *names*, else what there is."""
     known = list(names)
     if near := nearest(name, known):
-        return f"; did you mean {near}?"
+        return f"; did you mean {printable(near)}?"
     if not known:
         return ""
     more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
-    return f"; there is {', '.join(known[:_MOST])}{more}"
+    return f"; there is {', '.join(map(printable, known[:_MOST]))}{more}"
