@@ -20,6 +20,8 @@ _SAMPLED_KIND = re.compile(rb'\{"event":"(\w+)"(?:,"(?:id|sha256)":"(0[^"\\]*)")
 # and no contents, are forgotten.
 _NAMED_BY = re.compile(rb'"(?:output|content)":"(?:[^"\\]|\\.)*"')
 
+_AMOUNT = re.compile(rb'"charged_usd":(?!"0"[,}])')
+
 _EXACT_BYTES = 32 << 20
 
 # What is remembered of each task: whether anything about it was paid for, a hash of what its ``task`` line names, and the
@@ -126,7 +128,7 @@ class Superseded:
         elif kind == b"orphaned":
             self._renew(slot, _ORPHANED, number)
         elif kind == b"done":
-            stays = task[slot + _PAID] or b'"charged_usd":' in line
+            stays = task[slot + _PAID] or _AMOUNT.search(line)
             self._renew(slot, _DONE, -1 if stays else number, over=(_RETRIED, _FAILED))
         elif task[slot + _PAID]:
             return

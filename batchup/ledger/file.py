@@ -91,11 +91,15 @@ class Ledger:
             line += piece
         return line.partition(b"\n")[0]
 
-    def close(self) -> FatalError | None:
-        """Write what waits, and close the file. Blocks. Returns why what nobody waits for could not be written."""
+    @property
+    def lost(self) -> FatalError | None:
+        """Why events could not be written whose sender had stopped waiting; None if there are none."""
+        return self._writer.lost
+
+    def close(self) -> None:
+        """Write what waits, and close the file. Blocks."""
         self._writer.close()
         os.close(self._fd)
-        return self._writer.lost
 
 
 @asynccontextmanager
@@ -122,9 +126,10 @@ async def open_ledger(path: Path, *, create: bool = True, sync: Sync = disk.sync
         failed = False
     finally:
         with CancelScope(shield=True):
-            lost = await to_thread.run_sync(_close, ledger, lock)
-        if lost and not failed:
-            raise lost
+            await to_thread.run_sync(_close, ledger, lock)
+        # Asked only now: the writer's last answers come over the event loop.
+        if ledger.lost and not failed:
+            raise ledger.lost
 
 
 def _open(path: Path, create: bool, sync: Sync) -> tuple[Ledger, FileLock]:  # noqa: FBT001 - to_thread.run_sync passes no keywords
@@ -199,9 +204,9 @@ def _compact(path: Path, real: Path) -> None:
         _log.info("ledger %s: compacted from %d to %d lines", path, done.lines_before, done.lines_after)
 
 
-def _close(ledger: Ledger, lock: FileLock) -> FatalError | None:
+def _close(ledger: Ledger, lock: FileLock) -> None:
     try:
-        return ledger.close()
+        ledger.close()
     finally:
         release(lock)
 

@@ -15,6 +15,7 @@ from batchup.events import FORMAT
 from batchup.ledger.format import HEAD_BYTES, Damage, Read, checksums, cut, format_of, whole
 
 _SAMPLE_BYTES = 8 << 20
+_LINE_BYTES = 4096
 
 
 def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -24,6 +25,25 @@ def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
         LedgerError: There is no such file, it cannot be read, is no ledger, of a newer format, or damaged.
     """
     with opened(path) as file:
+        yield from View(path, file).replay()
+
+
+class View:
+    """A ledger as it is now, for reading. Made by :func:`open_view`."""
+
+    def __init__(self, path: Path, file: FileIO | None) -> None:
+        self._path = path
+        self._file = file
+
+    def replay(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each event's offset and line, in order, up to the torn tail. Holds one group at a time.
+
+        Raises:
+            LedgerError: The file is no ledger, of a newer format, or damaged.
+        """
+        path, file = self._path, self._file
+        if file is None:
+            return
         check(path, file)
         offset, number, again = 0, 1, False
         while True:
@@ -39,6 +59,32 @@ def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
                 again = True
             else:
                 return
+
+    def read_line(self, offset: int) -> bytes:
+        """Return the line, without its newline, that begins at *offset*, as :meth:`replay` gives it."""
+        assert self._file is not None
+        self._file.seek(offset)
+        line = b""
+        while b"\n" not in line:
+            piece = self._file.read(_LINE_BYTES)
+            if not piece:
+                raise LedgerError(f"{self._path}: somebody cut the ledger while it was read")
+            line += piece
+        return line.partition(b"\n")[0]
+
+
+@contextmanager
+def open_view(path: Path) -> Iterator[View]:
+    """Give a view of the ledger *path* while the block lasts: empty where there is none. Needs no lock.
+
+    Raises:
+        LedgerError: It cannot be read.
+    """
+    if not path.exists():
+        yield View(path, None)
+        return
+    with opened(path) as file:
+        yield View(path, file)
 
 
 def events(path: Path) -> Iterator[dict[str, Any]]:

@@ -58,7 +58,13 @@ class Writer:
         loop = asyncio.get_running_loop()
         entry = Entry(lines, loop.create_future(), loop)
         self._queue.put(entry)
-        await entry.durable
+        try:
+            await entry.durable
+        except asyncio.CancelledError:
+            # Answered and cancelled at once: the answer reaches nobody.
+            if not entry.durable.cancelled() and (error := entry.durable.exception()):
+                self.lost = FatalError(str(error), stopped="disk")
+            raise
 
     def close(self) -> None:
         """Return when everything that waits is written. Blocks."""

@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from batchup.events import (
     Done,
@@ -112,7 +113,7 @@ def ledger(groups: list[list[Event]]) -> bytes:
     return b"".join(ledger_format.encode([encode(event) for event in group]) for group in groups)
 
 
-def start(code: str, *arguments: Path | str) -> "subprocess.Popen[bytes]":
+def start(code: str, *arguments: Path | str) -> Any:
     """Start Python on *code*, with pipes."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -21,6 +21,14 @@ def lines_of(data: bytes, size_bytes: int = 1 << 20) -> list[list[bytes]]:
     return [group.lines for group in whole(in_pieces(data, size_bytes))]
 
 
+def outcome(data: bytes):
+    """Return the damaged line's number, or what was read."""
+    try:
+        return None, lines_of(data)
+    except Damage as damage:
+        return damage.line, None
+
+
 def line_at(position: int) -> int:
     return BYTES.count(b"\n", 0, position) + 1
 
@@ -70,13 +78,9 @@ def test_a_changed_byte_is_found_in_its_line_or_is_in_the_torn_tail(change):
             continue
         changed = BYTES[:position] + bytes([change(byte)]) + BYTES[position + 1 :]
 
-        try:
-            read = lines_of(changed)
-        except Damage as damage:
-            assert damage.line == line_at(position)
-        else:
-            assert position >= before_last
-            assert read == GROUPS[:-1]
+        damage, read = outcome(changed)
+
+        assert damage == line_at(position) or (position >= before_last and read == GROUPS[:-1])
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -30])
