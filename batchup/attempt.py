@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -71,10 +72,11 @@ class Attempts:
         """Write the output of another task, *done*, under this one's name; run it if that output is gone."""
         await self._guarded(step, partial(self._copy, done=done))
 
-    async def give_up(self, step: Step, kind: str, message: str) -> None:
-        """Record that a task fails without being tried."""
+    async def give_up(self, step: Step, kind: str, message: str, *, tried: bool = False) -> None:
+        """Record that a task fails."""
+        attempt = step.attempts + tried
         await self.record(
-            Failed(id=step.task.id, attempt=step.attempts, kind=kind, message=message, at=self.clock.utc())
+            Failed(id=step.task.id, attempt=attempt, kind=kind, message=message, at=self.clock.utc())
         )
 
     async def _guarded(self, step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
@@ -92,7 +94,7 @@ class Attempts:
         try:
             await work(step)
         except RejectedError as error:
-            await self.give_up(step, error.kind, str(error))
+            await self.give_up(step, error.kind, str(error), tried=True)
         except TransientError as error:
             await self._exhausted(step, error)
         except SubmissionUnknown as error:
@@ -267,7 +269,7 @@ class Attempts:
                     attempt=max(1, step.attempts),
                     seconds=round(self.clock.now_s() - started_s, 3),
                     estimated_usd=step.task.cost_usd,
-                    charged_usd=0,
+                    charged_usd=Decimal(0),
                     at=self.clock.utc(),
                 ),
             )

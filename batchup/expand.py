@@ -1,9 +1,10 @@
 """From a manifest and its sources to tasks: one lazy stream, and what is left out of it."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from batchup.digest import sha256
-from batchup.errors import ManifestError
+from batchup.errors import Fault, ManifestError
 from batchup.inputs import Skipped, matches
 from batchup.manifest import Manifest
 from batchup.naming import About, UnnameableError, render
@@ -21,14 +22,19 @@ class Expansion:
         made: Number of tasks made so far.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, now: datetime) -> None:
         """Check every combination of models and parameters.
+
+        Args:
+            manifest: What to make of the sources.
+            now: Aware; ages in rules count from here.
 
         Raises:
             ManifestError: A combination is none that its model takes.
         """
         self.made = 0
         self._manifest = manifest
+        self._now = now
         self._variants = variants(manifest)
 
     def tasks(self, source: Source) -> Iterator[Task | Skipped]:
@@ -37,7 +43,9 @@ class Expansion:
         Raises:
             ManifestError: The source falls under no rule with a model, or the template gives it no name.
         """
-        number = next((n for n, rule in enumerate(self._manifest.rules) if matches(rule.match, source)), None)
+        number = next(
+            (n for n, rule in enumerate(self._manifest.rules) if matches(rule.match, source, self._now)), None
+        )
         if number is not None and self._manifest.rules[number].skip:
             yield Skipped(source.label, "skipped by a rule", f"rule {number + 1}")
             return
@@ -87,20 +95,24 @@ class Expansion:
 
 
 def expand(
-    manifest: Manifest, found: Iterator[Source | Skipped], progress: Callable[[int], None] = lambda _: None
+    manifest: Manifest,
+    found: Iterator[Source | Skipped],
+    now: datetime,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Task | Skipped]:
     """Yield every task of the manifest, and everything left out with its reason, in the inputs' order.
 
     Args:
         manifest: What to make of the sources.
         found: From :func:`batchup.inputs.find`.
+        now: Aware; ages in rules count from here.
         progress: Called with the number of sources so far, now and then.
 
     Raises:
         ManifestError: Some inputs have no model or no name; up to :data:`MAX_FAULTS` of them are told.
     """
-    expansion = Expansion(manifest)
-    faults = []
+    expansion = Expansion(manifest, now)
+    faults: list[Fault] = []
     for number, source in enumerate(found, 1):
         if number % 1000 == 0:
             progress(number)

@@ -109,7 +109,7 @@ class Plan:
         left_out: What makes no task.
         skipped: Number of those by reason.
         actions: Number of tasks by action.
-        states: Number of tasks by the state that they are in now.
+        left: Number of tasks that wait for a person, by state.
         to_pay_usd: Price of all that would be run, as far as it is known.
         unpriced: Number of tasks to run whose price is unknown.
         again_usd: Price of those to run whose input was done before.
@@ -125,7 +125,7 @@ class Plan:
     left_out: Spool[Skipped]
     skipped: Counter[str]
     actions: Counter[Action] = field(default_factory=Counter)
-    states: Counter[State] = field(default_factory=Counter)
+    left: Counter[State] = field(default_factory=Counter)
     to_pay_usd: Decimal = Decimal(0)
     unpriced: int = 0
     again_usd: Decimal = Decimal(0)
@@ -156,7 +156,8 @@ class Plan:
         self.numbers.setdefault((step.action, step.task.provider), array("Q")).append(len(self.steps))
         self.steps.append(step)
         self.actions[step.action] += 1
-        self.states[state] += 1
+        if step.action is Action.LEAVE:
+            self.left[state] += 1
         self.limited |= step.reason == BEYOND_LIMIT
         if step.action not in TO_RUN:
             return

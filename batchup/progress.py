@@ -22,6 +22,9 @@ LOG = logging.getLogger("batchup")
 
 LINE_EVERY_S = 10.0
 BAR_EVERY_S = 0.25
+MAX_TOLD = 20
+"""Failures that are told as they happen; `batchup status` counts all."""
+
 BAR = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}"
 
 
@@ -91,8 +94,9 @@ class Progress:
             self._failed += isinstance(event, Failed)
         if isinstance(event, Done | Failed | Held | Retried):
             LOG.info(_line(event), extra={"fields": msgspec.json.decode(encode(event))})
-        if isinstance(event, Failed) and self._bar is not None:
-            self._draw()
+        if isinstance(event, Failed) and self._failed <= MAX_TOLD:
+            name = self._running.get(event.id, (event.id[:8], 0.0))[0]
+            self._say(f"{name}: {event.kind}: {event.message}")
 
     def started(self, step: Step) -> None:
         """Note that an attempt begins."""

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -41,6 +41,9 @@ class Reporter(Watcher, Protocol):
 
     def finding(self, inputs: int) -> None:
         """So many inputs have been found so far."""
+
+    def shown(self) -> AbstractAsyncContextManager[None]:
+        """Keep what is shown up to date while the block lasts."""
 
     def begin(self, plan: Plan, history: History) -> None:
         """The run begins."""
@@ -93,7 +96,15 @@ async def run(
         LedgerError: The ledger is in use, damaged or some other file.
         FatalError: The ledger's disk refuses.
     """
-    clock = clock or SystemClock()
+    try:
+        async with reporter.shown():
+            return await _run(manifest, options, reporter, clock or SystemClock())
+    except BaseExceptionGroup as group:
+        # Every block above may have wrapped what is one error.
+        raise _only(group) from None
+
+
+async def _run(manifest: Manifest, options: Options, reporter: Reporter, clock: Clock) -> Outcome:
     path = manifest.ledger_path
     plan = None
     if not path.exists():
@@ -290,6 +301,14 @@ def _seen(step: Step, clock: Clock) -> events.Seen:
         content=step.content,
         at=clock.utc(),
     )
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error in nested groups; the group itself if there are several."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _cores() -> int:

@@ -53,7 +53,7 @@ def survey(
         own=own,
         now=now,
     )
-    return make(collect(manifest, expand(manifest, found, progress)), history, manifest, choice)
+    return make(collect(manifest, expand(manifest, found, now, progress)), history, manifest, choice)
 
 
 def _check_ledger(manifest: Manifest) -> None:

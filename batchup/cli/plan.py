@@ -47,18 +47,19 @@ def plan(manifest: Path, *, everything: bool, output: Output) -> int:
 
 
 def _document(plan: "Plan", job: str) -> dict[str, Any]:
-    from batchup.history import IN_FLIGHT, State
+    from batchup.history import State
+    from batchup.plan import Action
 
     return {
         "job": job,
         "tasks": {
             "total": len(plan.steps),
             "to_run": plan.to_run,
-            "done": plan.states[State.DONE],
-            "failed": plan.states[State.FAILED],
-            "held": plan.states[State.HELD],
+            "done": plan.actions[Action.KEEP],
+            "failed": plan.left[State.FAILED],
+            "held": plan.left[State.HELD],
             "lost": 0,
-            "in_flight": sum(plan.states[state] for state in IN_FLIGHT),
+            "in_flight": plan.actions[Action.ATTACH],
             "skipped": plan.skipped.total(),
             "orphaned": plan.orphaned,
         },

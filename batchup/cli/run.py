@@ -91,8 +91,7 @@ def run(
     progress = Progress(show=not output.quiet, color=output.color)
 
     async def execute() -> "Outcome":
-        async with progress.shown():
-            return await run_manifest(job, Options(choice=choice, concurrency=concurrency), progress)
+        return await run_manifest(job, Options(choice=choice, concurrency=concurrency), progress)
 
     outcome = anyio.run(execute)
     if outcome.fatal:
