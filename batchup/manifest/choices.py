@@ -148,24 +148,24 @@ class Choices:
         if self._in_play:
             yield from self._strangers(self._matrix, self._in_play, ("matrix",))
         for name, values in self._matrix.items():
+            # What a rule sets is not varied, and neither is its model.
+            ruled = [rule.model for rule in self._rules if rule.model and name not in rule.params]
             for n, value in enumerate(values):
-                faults = map(partial(self._unfit, name, value), self._in_play)
-                if message := next(filter(None, faults), None):
+                met = [model for model in self._plain if not self._is_excluded({"model": model, name: value})]
+                met += ruled if not self._is_excluded({name: value}) else []
+                if message := next(filter(None, map(partial(self._unfit, name, value), met)), None):
                     yield self._document.fault(("matrix", name, n), message)
 
     def _unfit(self, name: str, value: Any, model: str) -> str | None:
-        """Return why *value* is none for the parameter *name* of *model*; None if it is, or never gets there."""
+        """Return why *value* is none for the parameter *name* of *model*; None if it is, or is left out there."""
         params = self._class(model)
-        if (
-            params is None
-            or name not in params.model_fields
-            or self._is_excluded({"model": model, name: value})
-        ):
+        if params is None or name not in params.model_fields:
             return None
         errors = (details for details in _errors(params, {name: value}) if details["loc"][:1] == (name,))
         return next((f"{sentence(details)} ({model})" for details in errors), None)
 
     def _is_excluded(self, combination: Mapping[str, Any]) -> bool:
+        """Tell whether an item of ``exclude`` leaves out all that these values are part of."""
         return any(item and item.items() <= combination.items() for item in self._exclude)
 
     def _exclude_faults(self) -> Iterator[Fault]:

@@ -138,7 +138,8 @@ def _kind_of_input(item: Any) -> str:
     # Tags stand in angle brackets, so that they are told from the keys of a fault's place.
     if isinstance(item, dict):
         return next(f"<{key}>" for key in INPUT_KEYS if item.get(key) is not None)
-    return {PathInput: "<path>", UrlInput: "<url>", ListInput: "<list>"}[type(item)]
+    tags: dict[type, str] = {PathInput: "<path>", UrlInput: "<url>", ListInput: "<list>"}
+    return tags[type(item)]
 
 
 Input = Annotated[

@@ -22,6 +22,19 @@ def faults(text: str, model: str = "model: local/lanczos\n", output: str = "{dir
 @pytest.mark.parametrize(
     "text",
     [
+        pytest.param(
+            "params: {scale: 2, width: 1}\nmatrix: {output_format: [png]}",
+            id="what does not go together is left to the combinations",
+        ),
+        pytest.param(
+            "matrix: {codec: [h264, vp9], megapixels: [4], model: [local/lanczos, local/lanczos-video]}",
+            id="left out of the model that does not have it",
+        ),
+        pytest.param(
+            "matrix: {quality: [80]}\n"
+            "rules: [{match: {kind: video}, model: local/lanczos-video, params: {quality: low}}]",
+            id="set by the rule whose model it would not fit",
+        ),
         pytest.param("params: {scale: 4, quality: 80}", id="parameters"),
         pytest.param("params: {output_format: png}\nmatrix: {scale: [2, 4.5]}", id="matrix"),
         pytest.param(
@@ -47,6 +60,14 @@ def faults(text: str, model: str = "model: local/lanczos\n", output: str = "{dir
 )
 def test_what_fits_its_model_is_right(text):
     assert faults(text) == []
+
+
+def test_a_matrix_must_fit_the_models_of_rules_that_leave_it_open():
+    text = "matrix: {quality: [80]}\nrules: [{match: {kind: video}, model: local/lanczos-video}]"
+
+    assert faults(text) == [
+        "matrix.quality.0: 80 is not allowed; write high or medium or low (local/lanczos-video)"
+    ]
 
 
 @pytest.mark.parametrize(

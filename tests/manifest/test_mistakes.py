@@ -227,6 +227,10 @@ REPLACED = {
         {"name": "name: a/b"},
         '2:7: name: "a/b" is no name; write letters, digits, - _ and . (a number in quotes)',
     ),
+    "name of a folder above": (
+        {"name": "name: .."},
+        '2:7: name: ".." is no name; write letters, digits, - _ and . (a number in quotes)',
+    ),
     "name misspelt": ({"name": "nane: holiday"}, "2:1: nane: no such key; did you mean name?"),
     "no inputs": (
         {"inputs": "inputs: []"},
