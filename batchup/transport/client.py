@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -20,6 +19,7 @@ from batchup.clock import Clock, SystemClock
 from batchup.errors import RejectedError, TransientError
 from batchup.transport.addresses import PublicResolver, check_literal, parsed, proxy_of, redirected, shown
 from batchup.transport.answers import NO_REST, Part, failure, total_bytes, translated, validator
+from batchup.version import __version__
 
 Tell = Callable[[float], None]
 """Called now and then with the part of a file that is there, 0.0 to 1.0; at the end only where no size is known."""
@@ -233,7 +233,7 @@ async def open_transport(
             # Unlimited, because waiting for a free connection would count as connecting.
             connector=aiohttp.TCPConnector(limit=0, resolver=resolves),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"batchup/{version('batchup')}", "Accept-Encoding": "identity"},
+            headers={"User-Agent": f"batchup/{__version__}", "Accept-Encoding": "identity"},
             timeout=timeout,
             read_bufsize=CHUNK_BYTES,
         )
