@@ -11,7 +11,7 @@ import pytest
 from batchup.errors import FatalError
 from batchup.events import decode
 from batchup.ledger import disk, open_ledger
-from tests.ledger.samples import RUN, run, seen, start
+from tests.ledger.samples import RUN, ledger, run, seen, start
 
 # The system itself refuses to let the file grow past 4000 bytes; then it lets it.
 FILLED = """
@@ -166,11 +166,13 @@ async def test_a_sync_that_finds_the_disk_full_takes_its_write_back(tmp_path):
         await one.append(RUN)
         sync.armed = True
         with pytest.raises(FatalError, match="the disk is full"):
-            await one.append(seen(1))
+            await one.append(seen(1, output="x" * 500))
+        after = path.read_bytes()
 
         await one.append(seen(2))
 
-    assert await replayed(path) == [RUN, seen(2)]
+    assert after == ledger([[RUN]])
+    assert path.read_bytes() == ledger([[RUN], [seen(2)]])
 
 
 async def test_what_could_not_be_written_and_nobody_waits_for_is_said_at_the_end(tmp_path):
