@@ -18,7 +18,7 @@ from batchup.plan import Step
 from batchup.providers.base import Completed, Job, Provider, Ticket
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown
-from batchup.source import to_path
+from batchup.source import Source, to_path
 from batchup.task import Recipe
 
 T = TypeVar("T")
@@ -26,6 +26,10 @@ T = TypeVar("T")
 
 Examiner = Callable[[outputs.Examination], Awaitable[outputs.Examined]]
 """Runs :func:`batchup.outputs.examine` where it does not block the event loop."""
+
+
+Download = Callable[[Source, Path], Awaitable[None]]
+"""Brings an input that is a URL to a file; may be called again, and goes on where it was cut."""
 
 
 class Watcher(Protocol):
@@ -50,6 +54,7 @@ class Attempts:
         record: Makes events durable, in order, and returns then.
         output_dir: Absolute.
         examine: See :data:`Examiner`.
+        download: See :data:`Download`.
         stop: Called with what makes further work useless.
     """
 
@@ -62,6 +67,7 @@ class Attempts:
     shutdown: Shutdown
     watcher: Watcher
     examine: Examiner
+    download: Download
     stop: Callable[[FatalError], None]
 
     async def run(self, step: Step) -> None:
@@ -126,7 +132,7 @@ class Attempts:
         started_s = self.clock.now_s()
         job = await self._prepare(step)
         try:
-            await to_thread.run_sync(_unchanged, step)
+            await self._bring(step, job)
             ticket = await self._submit(step, job)
             completed = await self._repeat(step, partial(self.provider.complete, job, ticket))
             if self.provider.durable:
@@ -144,19 +150,28 @@ class Attempts:
             await self._finish(step, job, completed, started_s)
         finally:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(outputs.discard, job.part)
+                await to_thread.run_sync(_clear, job)
 
     async def _prepare(self, step: Step) -> Job:
         output = self.output_dir / to_path(step.task.output)
         part = outputs.part_path(output, step.task.id)
         await to_thread.run_sync(outputs.prepare, output, part, self.output_dir)
+        source = step.task.source
         return Job(
             task=step.task,
-            file=step.task.source.file,
+            file=part.with_suffix(".input") if source.url else source.file,
             part=part,
             keep_metadata=self.keep_metadata,
             tell=partial(self.watcher.advanced, step),
         )
+
+    async def _bring(self, step: Step, job: Job) -> None:
+        """See that the input is there, as it was when it was listed."""
+        source = step.task.source
+        if not source.url:
+            await to_thread.run_sync(_unchanged, step)
+        elif not self.provider.takes_urls:
+            await self._repeat(step, partial(self.download, source, job.file))
 
     async def _submit(self, step: Step, job: Job) -> Ticket:
         if not self.provider.durable:
@@ -285,6 +300,12 @@ def _replaced(done: Done, **changes: Any) -> Done:
     from msgspec.structs import replace
 
     return replace(done, **changes)
+
+
+def _clear(job: Job) -> None:
+    outputs.discard(job.part)
+    if job.task.source.url:
+        outputs.discard(job.file)
 
 
 def _unchanged(step: Step) -> None:

@@ -74,7 +74,7 @@ class Expansion:
             number=self.made,
             width=width,
             height=height,
-            sha256=lambda: sha256(source.file),
+            sha256=lambda: sha256(source.name),
         )
         try:
             output = render(variant.template, source, about)

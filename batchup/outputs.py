@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from batchup import digest, media
-from batchup.disk import sync_folder, translated
+from batchup.disk import make_folders, sync, sync_folder, translated
 from batchup.errors import RejectedError
 from batchup.events import Done
 from batchup.source import Media
@@ -90,7 +90,7 @@ def prepare(output: Path, part: Path, base: Path) -> None:
 
 
 def _make_folders(folder: Path, base: Path) -> None:
-    base.mkdir(parents=True, exist_ok=True)
+    make_folders(base)
     current = base
     for part in folder.relative_to(base).parts:
         parent, current = current, current / part
@@ -117,7 +117,7 @@ def place(part: Path, output: Path, mtime_ns: int | None) -> Placed:
         if mtime_ns is not None:
             os.utime(part, ns=(mtime_ns, mtime_ns))
         with part.open("rb") as file:
-            os.fsync(file.fileno())
+            sync(file.fileno())
             stat = os.fstat(file.fileno())
         part.replace(output)
         sync_folder(output.parent)

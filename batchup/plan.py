@@ -1,5 +1,7 @@
 """Tasks and history → what would happen to each task, why, and at what price. Changes nothing, sends nothing."""
 
+import os
+import posixpath
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -154,9 +156,10 @@ class Plan:
     def add(self, step: Step, state: State) -> None:
         """Take in one step."""
         self.numbers.setdefault((step.action, step.task.provider), array("Q")).append(len(self.steps))
+        action = step.action
         self.steps.append(step)
-        self.actions[step.action] += 1
-        if step.action is Action.LEAVE:
+        self.actions[action] += 1
+        if action is Action.LEAVE:
             self.left[state] += 1
         self.limited |= step.reason == BEYOND_LIMIT
         if step.action not in TO_RUN:
@@ -222,6 +225,7 @@ class _Planner:
         self._redo = Patterns(self._choice.redo)
         self._only = Patterns(self._choice.only)
         self._vanished: dict[int, int] = {}
+        self._folders: dict[str, bool] = {}
         self._running = 0
 
     def plan(self) -> Plan:
@@ -386,7 +390,7 @@ class _Planner:
         # The tasks of one source follow one another, so that one remembered hash serves a whole matrix.
         if self._hashed[0] != task.source:
             try:
-                self._hashed = (task.source, digest.sha256(task.source.file))
+                self._hashed = (task.source, digest.sha256(task.source.name))
             except OSError:
                 self._hashed = (task.source, "")  # its own attempt will say what is wrong with it
         return self._hashed[1]
@@ -405,9 +409,9 @@ class _Planner:
         exists = self._manifest.output.exists
         if exists == "overwrite" or hash(task.output) in self._history.outputs:
             return None
-        file = self._out / to_path(task.output)
-        if not file.exists():
+        if not self._exists(task.output):
             return None
+        file = self._out / to_path(task.output)
         if exists == "error":
             self._fault(f"{task.output} exists, and output.exists is error")
             return task.output
@@ -419,6 +423,13 @@ class _Planner:
                 "remove it, or write output.exists: overwrite"
             )
         return task.output
+
+    def _exists(self, output: str) -> bool:
+        """Return whether a file is there. Folders that are not there are asked for once."""
+        folder = posixpath.dirname(output)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.isdir(f"{self._out}/{to_path(folder)}")  # noqa: PTH112 - a million times
+        return self._folders[folder] and os.path.lexists(f"{self._out}/{to_path(output)}")
 
     def _fault(self, message: str) -> None:
         if len(self._faults) < MAX_FAULTS:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
@@ -28,8 +29,10 @@ from batchup.providers.local.provider import LocalProvider
 from batchup.recorder import Recorder
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown, open_signals
+from batchup.source import Source
 from batchup.summary import Summary, summarise
 from batchup.survey import survey
+from batchup.transport import Transport, open_transport
 from batchup.version import __version__
 
 EXAMINE_BYTES_A_PIXEL = 8
@@ -217,9 +220,14 @@ class _Run:
                 group.cancel_scope.cancel()
 
             group.start_soon(leave)
-            async with self._open_pool() as pool, anyio.create_task_group() as lanes:
+            times = self.manifest.timeouts
+            async with (
+                open_transport(connect_s=times.connect_s, stall_s=times.stall_s) as transport,
+                self._open_pool() as pool,
+                anyio.create_task_group() as lanes,
+            ):
                 for name in sorted(self.plan.providers):
-                    lanes.start_soon(self._lane, name, pool)
+                    lanes.start_soon(self._lane, name, pool, transport)
             group.cancel_scope.cancel()
 
     @asynccontextmanager
@@ -231,9 +239,9 @@ class _Run:
     def _workers(self) -> int:
         return self.options.concurrency or self.manifest.run.concurrency or _cores()
 
-    async def _lane(self, name: str, pool: Pool) -> None:
+    async def _lane(self, name: str, pool: Pool, transport: Transport) -> None:
         """Run all that one provider has to do: copies first, for they are free and quick; followers last."""
-        attempts = self._attempts(LocalProvider(pool), pool)
+        attempts = self._attempts(LocalProvider(pool), pool, transport)
         for action, work in (
             (Action.COPY, partial(self._copy, attempts)),
             (Action.RUN, attempts.run),
@@ -244,15 +252,19 @@ class _Run:
             steps = self.plan.pick(action, name)
             await dispatch(steps, work, workers=self._workers(), shutdown=self.shutdown)
 
-    def _attempts(self, provider: Provider, pool: Pool) -> Attempts:
+    def _attempts(self, provider: Provider, pool: Pool, transport: Transport) -> Attempts:
         retry = self.manifest.retry
 
         async def examine(files: outputs.Examination) -> outputs.Examined:
             found: Any = await pool.call("batchup.outputs:examine", files)
             return msgspec.convert(found, outputs.Examined)
 
+        async def download(source: Source, file: Path) -> None:
+            await transport.download(source.url, file, allow_private=source.allow_private)
+
         return Attempts(
             provider=provider,
+            download=download,
             record=self.recorder.record,
             output_dir=self.manifest.output_dir,
             keep_metadata=self.manifest.output.metadata == "keep",

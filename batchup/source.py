@@ -71,6 +71,7 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
         mtime_ns: Modification time when the file was found; 0 for a URL.
         media: What the file is; None for a URL, which nobody reads before it is needed.
         row: The other columns of the list that named this input, for ``{row.*}``.
+        allow_private: Whether the URL may lead into a private network.
     """
 
     root: str
@@ -81,11 +82,17 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
     mtime_ns: int = 0
     media: Media | None = None
     row: Mapping[str, str] = {}
+    allow_private: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file's absolute path on this machine, as ``os`` functions take it. Meaningless for a URL."""
+        return to_path(f"{self.base}/{self.path}")
 
     @property
     def file(self) -> Path:
-        """The file on this machine. Meaningless for a URL."""
-        return Path(to_path(f"{self.base}/{self.path}"))
+        """The same as a Path."""
+        return Path(self.name)
 
     @property
     def label(self) -> str:

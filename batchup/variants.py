@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from batchup.errors import Fault, ManifestError
 from batchup.manifest import Manifest, ModelChoice, Rule
+from batchup.manifest.mistakes import sentence
 from batchup.manifest.template import Part, parse
 from batchup.models import find
 from batchup.models.base import Model, Params
@@ -111,7 +112,7 @@ def _variant(
         params = model.params(**given)
     except ValidationError as error:
         place = ("params",) if number is None else ("rules", number)
-        faults.extend(manifest.fault(place, f"{name}: {one['msg']}") for one in error.errors())
+        faults.extend(manifest.fault(place, f"{name}: {sentence(one)}") for one in error.errors())
         return None
     values = params.model_dump()
     defaults = model.params().model_dump()

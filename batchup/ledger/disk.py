@@ -1,20 +1,17 @@
 """What the ledger asks of the disk, and what the disk's refusals mean for the run."""
 
 import errno
-import fcntl
 import os
 import stat
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from batchup.disk import FULL, Sync, make_folders, sync, sync_folder
 from batchup.errors import BatchupError, FatalError, LedgerError
 
-Sync = Callable[[int], None]
-"""Returns when everything written to a file descriptor is on the disk. Raises OSError."""
+__all__ = ["FULL", "Sync", "make_folders", "sync", "sync_folder"]
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _MISNAMED = {
     errno.ENOTDIR: "a part of its path is a file, not a folder",
@@ -24,54 +21,6 @@ _MISNAMED = {
     errno.ENAMETOOLONG: "its name is too long",
     errno.ENOENT: "there is no such file",
 }
-
-
-def sync(fd: int) -> None:
-    """Return when all that was written to *fd* is on the disk itself.
-
-    On macOS ``fsync`` leaves data in the drive's own cache; F_FULLFSYNC does not.
-    Source: https://developer.apple.com/library/archive/documentation/System/Conceptual/ManPages_iPhoneOS/man2/fsync.2.html,
-    read 2026-11.
-
-    Raises:
-        OSError: Something that was written may be lost.
-    """
-    if sys.platform != "darwin":
-        os.fdatasync(fd)
-        return
-    try:
-        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-    except OSError as error:
-        # Network volumes do not know it.
-        if error.errno not in {errno.ENOTSUP, errno.EINVAL}:
-            raise
-        os.fsync(fd)
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names in *folder* are on the disk, where the file system can do that."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
-            raise
-    finally:
-        os.close(fd)
-
-
-def make_folders(folder: Path) -> None:
-    """Make *folder* and what is missing above it, durably."""
-    if folder.is_dir():
-        return
-    make_folders(folder.parent)
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        if folder.is_dir():
-            return
-        raise
-    sync_folder(folder.parent)
 
 
 def write(fd: int, data: bytes, offset: int) -> None:

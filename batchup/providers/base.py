@@ -69,6 +69,10 @@ class Provider(Protocol):
         step.
         """
 
+    @property
+    def takes_urls(self) -> bool:
+        """Whether an input that is a URL can be handed on as it is; else it is downloaded for ``job.file``."""
+
     async def submit(self, job: Job) -> Ticket:
         """Start the work. The only step that may cost money: sent once an attempt, never resent blindly."""
 

@@ -21,6 +21,7 @@ class LocalProvider:
 
     pool: Pool
     durable: bool = False
+    takes_urls: bool = False
 
     async def submit(self, job: Job) -> Ticket:  # noqa: ARG002 - there is nobody to submit to
         """Do nothing: the work is done in :meth:`complete`, and may be repeated."""
