@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 30), (30, 30, 200), (220, 220, 220)
 AUDIO_CODECS = {".webm": "libopus", ".avi": "libmp3lame"}
-SUBTITLE_CODECS = {".mp4": "mov_text", ".mov": "mov_text", ".m4v": "mov_text", ".mkv": "subrip", ".webm": "webvtt"}
+SUBTITLE_CODECS = {
+    ".mp4": "mov_text",
+    ".mov": "mov_text",
+    ".m4v": "mov_text",
+    ".mkv": "subrip",
+    ".webm": "webvtt",
+}
 RATE = 48_000
 
 
@@ -55,10 +62,11 @@ def make_video(
     encoder = codec or ("libvpx-vp9" if path.suffix == ".webm" else "libx264")
     with av.open(str(path), "w", container_options=dict(container_options or {})) as container:
         container.metadata.update(metadata or {})
-        video = container.add_stream(encoder, rate=fps, options=dict(options or {}))
+        video: Any = container.add_stream(encoder, rate=fps, options=dict(options or {}))
         video.width, video.height = size
         video.pix_fmt = pix_fmt
-        video.codec_context.time_base = Fraction(1, fps * 512)
+        ticks = 1 if path.suffix in {".avi", ".ts"} else 512
+        video.codec_context.time_base = Fraction(1, fps * ticks)
         for name, value in attributes.items():
             setattr(video.codec_context, name, value)
         if rotation:
@@ -72,7 +80,7 @@ def make_video(
             _write_sound(container, sound, seconds)
         if titles is not None:
             _write_subtitle(container, titles, path.suffix, seconds)
-        _write_frames(container, video, round(seconds * fps), vfr, round(starts_s * fps * 512))
+        _write_frames(container, video, round(seconds * fps), vfr, ticks, round(starts_s * fps))
     return path
 
 
@@ -86,12 +94,12 @@ def picture(width: int, height: int, step: int) -> np.ndarray:
     return rgb
 
 
-def _write_frames(container, video, count, vfr, first):
+def _write_frames(container, video, count, vfr, ticks, first):
     for step in range(count):
         rgb = av.VideoFrame.from_ndarray(picture(video.width, video.height, step), format="rgb24")
         frame = rgb.reformat(format=video.pix_fmt)
         # Distances of 1, 2 and 4 frames, over and over.
-        frame.pts = first + 512 * (7 * (step // 3) + (0, 1, 3)[step % 3] if vfr else step)
+        frame.pts = ticks * (first + (7 * (step // 3) + (0, 1, 3)[step % 3] if vfr else step))
         frame.time_base = video.codec_context.time_base
         container.mux(video.encode(frame))
     container.mux(video.encode(None))
@@ -121,7 +129,7 @@ def _write_sound(container, sound, seconds):
 
 
 def _write_subtitle(container, titles, suffix, seconds):
-    text = "Hello".encode()
+    text = b"Hello"
     line = av.Packet(len(text).to_bytes(2, "big") + text if SUBTITLE_CODECS[suffix] == "mov_text" else text)
     line.stream = titles
     line.time_base = Fraction(1, 1000)
