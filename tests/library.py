@@ -29,6 +29,13 @@ def photo(path: Path, size=(48, 36), seed=0) -> Path:
     return path
 
 
+def size(path: Path) -> tuple[int, int]:
+    """Return a picture's size in pixels, decoded to its end."""
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.size
+
+
 def manifest(
     folder: Path, text: str = "", *, name="holiday", output="{dir: out}", model="local/lanczos"
 ) -> Path:
