@@ -23,6 +23,16 @@ $(READY): pyproject.toml
 demo: $(READY)
 	@$(BIN)/python jobs/samples.py demo/photos
 	@$(BIN)/batchup run jobs/demo.yaml
+	@echo
+	@echo "Compare demo/photos with demo/upscaled. Then try:"
+	@printf '  %-66s %s\n' \
+	  "$(BIN)/batchup plan jobs/demo.yaml" "what a run would do now, and why" \
+	  "$(BIN)/batchup status jobs/demo.yaml" "how the job stands, also while it runs" \
+	  "$(BIN)/batchup explain jobs/demo.yaml demo/photos/mountains.jpg" "all that is known of one photo" \
+	  "rm -r demo/upscaled; make demo" "all again: stop it by Ctrl-C, then make demo goes on" \
+	  "rm demo/upscaled/moon-*; make demo" "what is gone is made again, and nothing else" \
+	  "in jobs/demo.yaml change [2, 4] to [2, 3], then plan" "what a change means, before it happens" \
+	  "$(BIN)/batchup init FOLDER" "a manifest for pictures of your own"
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto
