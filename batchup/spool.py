@@ -1,6 +1,7 @@
 """Values on disk instead of in memory: a million tasks cost eight bytes each."""
 
 import tempfile
+import weakref
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
@@ -18,6 +19,7 @@ class Spool(Generic[T]):
 
     def __init__(self, kind: type[T]) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - lives as long as self
+        weakref.finalize(self, self._file.close)
         self._ends = array("Q", [0])
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(kind).decode

@@ -65,13 +65,13 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, message="batchup %(version)s")
 def cli() -> None:
-    r"""Upscale a folder of photos and videos from one manifest, and go on where it stopped.
+    """Upscale a folder of photos and videos from one manifest, and go on where it stopped.
 
     \b
     batchup init ~/Pictures/holiday     write a manifest for a folder
     batchup plan holiday.yaml           see what would happen, and what it costs
     batchup run holiday.yaml            do it; the same command resumes it
-    """
+    """  # noqa: D301 - a backspace is how click is told to keep lines
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -1,0 +1,89 @@
+"""All that is known about one input, as lines for a person."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from batchup.cli.dossier import Dossier, Moment, Result, TaskFile
+from batchup.manifest.quantities import format_bytes, format_duration, format_usd
+from batchup.source import Media
+from batchup.terminal import count, escape
+
+
+def lines(known: Dossier) -> Iterator[str]:
+    """Yield what a person reads."""
+    yield escape(known.input)
+    if known.file or known.url:
+        yield _row("file" if known.file else "url", known.file or known.url or "")
+    if known.media is not None and known.size_bytes is not None:
+        yield _row(
+            "is", f"{_said(known.media)}, {format_bytes(known.size_bytes)}, changed {known.modified_at}"
+        )
+    if known.sha256:
+        yield _row("sha256", known.sha256)
+    for skipped in known.skipped:
+        detail = f": {skipped.detail}" if skipped.detail else ""
+        yield _row("left out", skipped.reason + detail)
+    for task in known.tasks:
+        yield ""
+        yield from _task_lines(task)
+
+
+def _said(media: Media) -> str:
+    parts = [f"{media.format} {media.kind}, {media.width}x{media.height}"]
+    if media.frames > 1:
+        parts.append(count(media.frames, "frame"))
+    if media.duration_s:
+        parts.append(format_duration(media.duration_s))
+    return ", ".join(parts)
+
+
+def _task_lines(task: TaskFile) -> Iterator[str]:
+    params = ", ".join(f"{name}: {value}" for name, value in task.changed.items())
+    yield escape(f"{task.model} {{{params}}}" if params else task.model)
+    yield _row("next", task.verdict)
+    yield _row("state", task.state + (f" after {count(task.attempts, 'attempt')}" if task.attempts else ""))
+    if task.message:
+        yield _row("error", f"{task.error}: {task.message}" if task.error else task.message)
+    if task.result is None:
+        size = f", {task.width}x{task.height} expected" if task.width else ""
+        yield _row("output", f"{task.output}{size}")
+    else:
+        yield from _result_lines(task.result)
+    yield _row("cost", _cost(task))
+    for number, moment in enumerate(task.moments):
+        yield _row("" if number else "history", f"{moment.at}  {moment.event:<10}  {_what(moment)}".rstrip())
+
+
+def _result_lines(result: Result) -> Iterator[str]:
+    size = f"{result.width}x{result.height}, {format_bytes(result.size_bytes)}, made in {format_duration(result.seconds)}"
+    odd = ", not the size that was expected" if result.unexpected_size else ""
+    yield _row("output", f"{result.output}, {size}{odd}")
+    yield _row("", f"sha256 {result.sha256}")
+    if result.copied_from:
+        yield _row("", f"copied from the output of task {result.copied_from}, which has the same contents")
+
+
+def _cost(task: TaskFile) -> str:
+    if not task.charged_usd and task.estimated_usd == 0:
+        return "free"
+    estimated = "unknown" if task.estimated_usd is None else format_usd(Decimal(str(task.estimated_usd)))
+    return f"{estimated} estimated, {format_usd(Decimal(str(task.charged_usd)))} charged"
+
+
+def _what(moment: Moment) -> str:
+    """Return the part of a moment that a person wants; ``--json`` has all of it."""
+    what = moment.what
+    parts = [f"attempt {what['attempt']}" if "attempt" in what else "", what.get("request_id", "")]
+    if "message" in what:
+        parts.append(f"{what['kind']}: {what['message']}" if "kind" in what else what["message"])
+    if "wait_s" in what:
+        parts.append(f"again after {format_duration(what['wait_s'])}")
+    if what.get("seconds"):
+        parts.append(f"took {format_duration(what['seconds'])}")
+    if Decimal(what.get("charged_usd", 0)):
+        parts.append(f"{what['charged_usd']} USD charged")
+    return ", ".join(filter(None, parts))
+
+
+def _row(head: str, text: str) -> str:
+    return f"  {head:<9} {escape(text)}"

@@ -1,0 +1,139 @@
+"""`batchup models`: what there is to choose from, and what each model can be told."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from batchup.cli import print_json
+from batchup.cli.options import Output, common
+from batchup.terminal import escape, table
+
+if TYPE_CHECKING:
+    from batchup.models.base import Model
+
+_LIMITS = (
+    ("minimum", "from {}"),
+    ("exclusiveMinimum", "above {}"),
+    ("maximum", "to {}"),
+    ("exclusiveMaximum", "below {}"),
+    ("minLength", "at least {} characters"),
+    ("maxLength", "at most {} characters"),
+)
+"""Keywords of JSON Schema and how they are said."""
+
+_TYPES = {"integer": "whole number", "boolean": "true or false", "string": "text", "array": "list"}
+
+
+def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from batchup.models import names
+
+    return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+
+
+@click.command(
+    short_help="List the models, or one model's parameters.", epilog="Example:  batchup models local/lanczos"
+)
+@click.argument("name", required=False, shell_complete=_complete)
+@common
+def models(name: str | None, *, output: Output) -> int:
+    """List the models; with NAME, show its parameters with types, ranges and defaults."""
+    from batchup.manifest.wording import meant
+    from batchup.models import find, names
+
+    if name is not None and name not in names():
+        raise click.UsageError(f"no model is called {escape(name)}{meant(name, names())}")
+    if output.json:
+        everything = {"models": [_document(find(known)) for known in names()]}
+        print_json(everything if name is None else _document(find(name)))
+    elif not output.quiet:
+        for line in _list() if name is None else _portrait(find(name)):
+            click.echo(line)
+    return 0
+
+
+def _document(model: "Model") -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "summary": model.summary,
+        "price": _price(model),
+        "params": model.params.model_json_schema(),
+    }
+
+
+def _list() -> Iterator[str]:
+    from batchup.models import find, names
+
+    found = [find(name) for name in names()]
+    rows = [[model.name, model.kind, _price(model), model.summary] for model in found]
+    # A sentence is worth its room: a narrow terminal breaks it, and nothing is cut.
+    yield from table(rows, ["model", "takes", "price", "what it does"], columns=1000)
+    yield ""
+    yield "batchup models NAME shows a model's parameters."
+
+
+def _price(model: "Model") -> str:
+    price = model.price_usd(model.params(), None)
+    return "free" if price == 0 else "depends on the input"
+
+
+def _portrait(model: "Model") -> Iterator[str]:
+    """Yield all that a person needs to use one model."""
+    yield f"{model.name}: {model.summary}"
+    yield f"  takes {model.kind}s, {_price(model)}"
+    yield ""
+    schema = model.params.model_json_schema()
+    width = max(map(len, schema.get("properties", {})), default=0)
+    for name, about in schema.get("properties", {}).items():
+        default = about.get("default")
+        told = f"; default {_plain(default)}" if default is not None else ""
+        yield f"  {name:<{width}}  {'; or '.join(_types(about, schema))}{told}"
+        yield from _described(about.get("description", ""), width + 4)
+    yield ""
+    yield "In a manifest:"
+    yield ""
+    yield from (f"  {line}" for line in _example(model))
+
+
+def _described(text: str, indent: int) -> Iterator[str]:
+    from textwrap import wrap
+
+    from batchup.terminal import width
+
+    plain = " ".join(text.replace("``", "").replace("`", "").split())
+    for line in wrap(plain, max(40, width() - indent)):
+        yield " " * indent + line
+
+
+def _types(about: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    """Yield in words what each kind of value may be that a parameter takes, other than nothing."""
+    if "$ref" in about:
+        about = schema["$defs"][about["$ref"].rpartition("/")[2]]
+    several = about.get("anyOf") or about.get("oneOf")
+    if several:
+        for one in several:
+            yield from _types(one, schema)
+    elif "enum" in about or "const" in about:
+        yield " | ".join(map(_plain, about.get("enum") or [about["const"]]))
+    elif about.get("type") != "null":
+        kind = _TYPES.get(about.get("type", ""), about.get("type", "any value"))
+        limits = " ".join(words.format(about[key]) for key, words in _LIMITS if key in about)
+        yield f"{kind}, {limits}" if limits else kind
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _example(model: "Model") -> Iterator[str]:
+    defaults = {name: value for name, value in model.params().model_dump().items() if value is not None}
+    name, value = next(iter(defaults.items()), ("", None))
+    yield "version: 1"
+    yield "name: holiday"
+    yield "inputs: [{path: ~/Pictures/holiday}]"
+    yield f"model: {model.name}"
+    if name:
+        yield f"params: {{{name}: {_plain(value)}}}"
+    yield "output: {dir: ~/Pictures/holiday-2x}"

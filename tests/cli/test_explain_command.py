@@ -1,0 +1,176 @@
+import json
+import shutil
+
+import pytest
+
+from tests.cli.conftest import photo, spawn
+
+MANIFEST = """\
+version: 1
+name: holiday
+inputs:
+  - path: photos
+    exclude: ["drafts/**", "/old.jpg"]
+  - path: more
+model: local/lanczos
+params: {scale: 2}
+output: {dir: out, name: "{root}/{dir}/{stem}{ext}"}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A job that was run: one output, one failure."""
+    folder = tmp_path_factory.mktemp("job")
+    photo(folder / "photos/sub/a.jpg", (16, 12))
+    photo(folder / "photos/b.jpg", (20, 12))
+    photo(folder / "more/b.jpg", (24, 12))
+    photo(folder / "photos/drafts/d.jpg")
+    photo(folder / "photos/old.jpg")
+    (folder / "photos/notes.txt").write_text("hi")
+    whole = photo(folder / "photos/cut.png", (64, 64), "red").read_bytes()
+    (folder / "photos/cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "holiday.yaml").write_text(MANIFEST)
+    state = tmp_path_factory.mktemp("state")
+    answer = spawn("run", "holiday.yaml", "-q", cwd=folder, env={"BATCHUP_STATE_HOME": str(state)})
+    assert answer.status == 1, answer.err
+    return folder
+
+
+@pytest.fixture
+def job(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    return finished
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["photos/sub/a.jpg", "sub/a.jpg", "a.jpg", "./photos/../photos/sub/a.jpg", "{absolute}"],
+    ids=["from here", "below the root", "its end", "by a detour", "absolute"],
+)
+def test_an_input_is_found_by(call, job, file):
+    status, out, err = call("explain", "holiday.yaml", file.format(absolute=job / "photos/sub/a.jpg"))
+
+    assert (status, err) == (0, "")
+    assert out.startswith("photos/sub/a.jpg\n")
+
+
+def test_an_input_is_found_from_another_folder(call, job, monkeypatch):
+    monkeypatch.chdir(job / "photos/sub")
+
+    assert call("explain", "../../holiday.yaml", "a.jpg").out.startswith("photos/sub/a.jpg\n")
+
+
+def test_a_file_here_goes_before_one_of_the_same_name_elsewhere(call, job, monkeypatch):
+    monkeypatch.chdir(job / "more")
+
+    assert call("explain", "../holiday.yaml", "b.jpg").out.startswith("more/b.jpg\n")
+
+
+@pytest.mark.usefixtures("job")
+def test_a_name_that_several_inputs_have_is_told_with_all_of_them(call):
+    status, out, err = call("explain", "holiday.yaml", "b.jpg")
+
+    assert (status, out) == (2, "")
+    assert "photos/b.jpg, more/b.jpg" in err
+
+
+@pytest.mark.usefixtures("job")
+def test_an_unknown_name_is_told_with_the_nearest(call):
+    status, out, err = call("explain", "holiday.yaml", "cutt.png")
+
+    assert (status, out) == (2, "")
+    assert "did you mean photos/cut.png" in err
+
+
+def test_a_done_task_is_shown_with_its_output_and_moments(call, job):
+    out = call("explain", "holiday.yaml", "a.jpg").out
+
+    assert "JPEG image, 16x12" in out
+    assert "stays as it is: done" in out
+    assert f"{job}/out/photos/sub/a.jpg, 32x24" in out
+    assert [line.split("Z  ")[1].split()[0] for line in out.splitlines() if "Z  " in line] == ["task", "done"]
+
+
+@pytest.mark.usefixtures("job")
+def test_a_failed_task_is_shown_with_its_error_and_the_way_out(call):
+    out = call("explain", "holiday.yaml", "cut.png").out
+
+    assert "will not run: failed before: image_truncated; --retry-failed runs it again" in out
+    assert "state     failed after 1 attempt" in out
+    assert "error     image_truncated: " in out
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [("notes.txt", "no image or video"), ("photos/drafts/d.jpg", "excluded"), ("photos/old.jpg", "excluded")],
+    ids=["no media", "in an excluded folder", "excluded itself"],
+)
+@pytest.mark.usefixtures("job")
+def test_what_is_left_out_is_told_with_its_reason(call, file, reason):
+    status, out, _ = call("explain", "holiday.yaml", file)
+
+    assert status == 0
+    assert f"left out  {reason}" in out
+
+
+def test_json_holds_hashes_state_error_and_moments(call, job):
+    document = json.loads(call("explain", "holiday.yaml", "cut.png", "--json").out)
+
+    (task,) = document["tasks"]
+    assert (task["state"], task["action"], task["error"]) == ("failed", "leave", "image_truncated")
+    assert [moment["event"] for moment in task["moments"]] == ["task", "failed"]
+    assert document["file"] == str(job / "photos/cut.png")
+
+
+@pytest.mark.usefixtures("job")
+def test_the_hashes_of_input_and_output_are_told(call):
+    document = json.loads(call("explain", "holiday.yaml", "a.jpg", "--json").out)
+
+    assert len(document["sha256"]) == len(document["tasks"][0]["result"]["sha256"]) == 64
+
+
+def test_a_task_that_the_manifest_no_longer_makes_is_told_with_what_it_made(call, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    text = MANIFEST.replace("scale: 2", "scale: 3")
+    (folder / "holiday.yaml").write_text(text)
+
+    document = json.loads(call("explain", folder / "holiday.yaml", "a.jpg", "--json").out)
+
+    new, old = document["tasks"]
+    assert (new["state"], new["action"], new["reason"]) == ("new", "run", "parameters changed")
+    assert (old["state"], old["action"], old["result"]["width"]) == ("done", "gone", 32)
+
+
+def test_an_input_is_explained_before_the_first_run(call, tmp_path):
+    photo(tmp_path / "photos/a.jpg")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "holiday.yaml").write_text(MANIFEST)
+
+    out = call("explain", tmp_path / "holiday.yaml", "a.jpg").out
+
+    assert "will run: new" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_url_is_found_by_itself(call, tmp_path):
+    url = "https://example.org/a.jpg"
+    (tmp_path / "urls.yaml").write_text(
+        f"version: 1\nname: urls\ninputs: [{{url: {url}}}]\nmodel: local/lanczos\noutput: {{dir: out}}\n"
+    )
+
+    document = json.loads(call("explain", tmp_path / "urls.yaml", url, "--json").out)
+
+    assert (document["url"], document["file"], document["tasks"][0]["action"]) == (url, None, "run")
+
+
+def test_names_with_control_characters_are_shown_escaped(call, tmp_path):
+    photo(tmp_path / "photos/a\x1b[2J.jpg")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "holiday.yaml").write_text(MANIFEST)
+
+    answer = call("explain", tmp_path / "holiday.yaml", "a\x1b[2J.jpg")
+    unknown = call("explain", tmp_path / "holiday.yaml", "b\x1b[2J.jpg")
+
+    assert "a\\x1b[2J.jpg" in answer.out
+    assert "\x1b" not in answer.out + unknown.err

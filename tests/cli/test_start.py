@@ -1,0 +1,62 @@
+"""How the command line begins: quickly, and with help for everything."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from batchup.cli import COMMANDS, cli
+
+HEAVY = ("pydantic", "PIL", "av", "aiohttp", "tqdm", "yaml", "anyio")
+
+
+def commands():
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None, name
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {below}", one) for below, one in command.commands.items())
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys, click\n"
+        "from batchup.cli import cli\n"
+        "cli.get_help(click.Context(cli))\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*one, id=one[0]) for one in commands()])
+def test_every_command_has_help_with_an_example_and_the_common_options(name, command):
+    text = command.get_help(click.Context(command, info_name=name))
+
+    assert f"Example:  batchup {name.split()[0]}" in text
+    assert isinstance(command, click.Group) or {"--json", "--quiet", "--log-file"} <= set(text.split())
+    assert "\\b" not in text
+
+
+def test_the_root_help_keeps_its_examples_on_lines_of_their_own():
+    text = cli.get_help(click.Context(cli))
+
+    assert "  batchup run holiday.yaml " in text
+    assert "\\b" not in text
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [(["rnu"], "did you mean run?"), (["ledger", "verfy"], "Did you mean 'verify'?")],
+    ids=["command", "subcommand"],
+)
+def test_a_misspelt_command_is_told_with_the_nearest(call, args, hint):
+    status, out, err = call(*args)
+
+    assert (status, out) == (2, "")
+    assert hint in err
