@@ -19,7 +19,7 @@ NAMES = [
     "a: b",
     "#1",
     "-x",
-    "~old",
+    "~root",
     "[draft]",
     "it's",
     '"q"',
