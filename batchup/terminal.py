@@ -1,8 +1,10 @@
 """Words and tables for people: names made harmless, numbers with units."""
 
 import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 MIN_COLUMN = 8
 
@@ -37,11 +39,28 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def table(rows: Iterable[Sequence[str]], heads: Sequence[str], columns: int | None = None) -> list[str]:
-    """Return lines that fit into *columns*; what is too long loses its middle. Cells are escaped here."""
+def columns() -> int | None:
+    """Return the columns that standard output has; None where it is no terminal and a line may be of any length."""
+    return width() if sys.stdout.isatty() else None
+
+
+def program() -> str:
+    """Return how this program was called, as a person may type it again."""
+    called = sys.argv[0]
+    if Path(called).name == "__main__.py":
+        return "python -m batchup"
+    found = shutil.which("batchup")
+    return "batchup" if found and Path(called).exists() and Path(found).samefile(called) else called
+
+
+def table(rows: Iterable[Sequence[str]], heads: Sequence[str], columns: int | None) -> list[str]:
+    """Return lines that fit into *columns*, None for any number; what is too long loses its middle.
+
+    Cells are escaped here.
+    """
     cells = [[escape(cell) for cell in row] for row in rows]
     widths = [max(map(display_width, column)) for column in zip(heads, *cells, strict=True)]
-    room = (columns or width()) - 2 * (len(heads) - 1)
+    room = sum(widths) if columns is None else columns - 2 * (len(heads) - 1)
     while sum(widths) > room and max(widths) > MIN_COLUMN:
         widest = widths.index(max(widths))
         widths[widest] -= 1

@@ -186,9 +186,9 @@ def test_names_that_change_places_are_not_mixed_up(tmp_path):
         photo(tmp_path / f"photos/{number}.png", seed=number)
     run(manifest(tmp_path, output='{dir: out, name: "{stem}{ext}"}'))
     before = {stem: (tmp_path / f"out/{stem}.png").read_bytes() for stem in "123"}
-    os.rename(tmp_path / "photos/1.png", tmp_path / "photos/x.png")
-    os.rename(tmp_path / "photos/2.png", tmp_path / "photos/1.png")
-    os.rename(tmp_path / "photos/x.png", tmp_path / "photos/2.png")
+    (tmp_path / "photos/1.png").rename(tmp_path / "photos/x.png")
+    (tmp_path / "photos/2.png").rename(tmp_path / "photos/1.png")
+    (tmp_path / "photos/x.png").rename(tmp_path / "photos/2.png")
 
     run(tmp_path / "holiday.yaml")
 
@@ -259,7 +259,7 @@ def test_a_moved_ledger_stops_the_run_naming_both_places(job):
 
 def test_an_output_folder_that_moved_with_its_ledger_goes_on_as_it_was(job):
     run(job)
-    os.rename(job.parent / "out", job.parent / "elsewhere")
+    (job.parent / "out").rename(job.parent / "elsewhere")
 
     assert set(reasons(manifest(job.parent, output="{dir: elsewhere}")).values()) == {"done"}
 

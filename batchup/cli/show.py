@@ -8,7 +8,7 @@ from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes, format_duration, format_usd
 from batchup.plan import Action, Plan, Step
 from batchup.summary import Summary
-from batchup.terminal import count, escape, table
+from batchup.terminal import columns, count, escape, program, table
 
 STOPPED = {
     "budget": "stopped by the budget",
@@ -24,7 +24,8 @@ STOPPED = {
 def summary_lines(summary: Summary, manifest: Manifest, plan: Plan | None = None) -> Iterator[str]:
     """Yield the lines that tell how a job stands, and what to do next."""
     tasks = summary.tasks
-    yield _headline(summary)
+    idle = plan is not None and not plan.to_run and not summary.stopped
+    yield _headline(summary, "nothing to do" if idle else f"in {format_duration(summary.elapsed_s)}")
     for reason, number in summary.skipped.items():
         yield _row("skipped", f"{number:,}  {reason}")
     for kind, number in summary.failures.items():
@@ -37,13 +38,13 @@ def summary_lines(summary: Summary, manifest: Manifest, plan: Plan | None = None
     yield _row("ledger", str(manifest.ledger_path))
     if tasks.failed:
         yield _row(
-            "next", f"batchup explain {manifest.file} FILE; batchup run {manifest.file} --retry-failed"
+            "next", f"{program()} explain {manifest.file} FILE; {program()} run {manifest.file} --retry-failed"
         )
     elif tasks.pending:
-        yield _row("next", f"batchup run {manifest.file}")
+        yield _row("next", f"{program()} run {manifest.file}")
 
 
-def _headline(summary: Summary) -> str:
+def _headline(summary: Summary, time: str) -> str:
     tasks = summary.tasks
     parts = [f"{tasks.done:,} of {count(tasks.total, 'task')} done"]
     for number, word in (
@@ -56,7 +57,7 @@ def _headline(summary: Summary) -> str:
         if number:
             parts.append(f"{number:,} {word}")
     stopped = f", {STOPPED[summary.stopped]}" if summary.stopped else ""
-    return f"{summary.job}: {', '.join(parts)} ({format_duration(summary.elapsed_s)}{stopped})"
+    return f"{summary.job}: {', '.join(parts)} ({time}{stopped})"
 
 
 def _cost(summary: Summary) -> str:
@@ -73,7 +74,7 @@ def plan_lines(plan: Plan, manifest: Manifest, most: int | None) -> Iterator[str
     """Yield a table of the tasks, the first *most* of them, and totals."""
     rows = [_cells(step) for step in plan.steps.pick(range(min(len(plan.steps), most or len(plan.steps))))]
     if rows:
-        yield from table(rows, ["input", "output", "model", "what", "price"])
+        yield from table(rows, ["input", "output", "model", "what", "price"], columns())
         if len(rows) < len(plan.steps):
             yield f"… and {len(plan.steps) - len(rows):,} more; --all shows every task"
         yield ""
@@ -83,7 +84,7 @@ def plan_lines(plan: Plan, manifest: Manifest, most: int | None) -> Iterator[str
     for reason, number in sorted(plan.skipped.items()):
         yield _row("skipped", f"{number:,}  {reason}")
     for model, (number, price) in sorted(plan.models.items()):
-        yield _row("model", f"{model}: {count(number, 'task')}, {format_usd(price)}")
+        yield _row("model", f"{model}: {count(number, 'task')}, {format_usd(price) if price else 'free'}")
     if plan.unpriced:
         yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
     if plan.to_run:

@@ -21,10 +21,11 @@ def status(manifest: Path, *, output: Output) -> int:
     from batchup.ledger import open_view
     from batchup.manifest import load
     from batchup.summary import summarise
+    from batchup.terminal import program
 
     job = load(manifest)
     if not job.ledger_path.exists():
-        raise LedgerError(f"{job.ledger_path}: no ledger yet; batchup run {manifest} begins one")
+        raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
     with open_view(job.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
     summary = summarise(history)

@@ -134,6 +134,7 @@ class _Worker:
         self._answers = BufferedByteReceiveStream(process.stdout)
         self._last_words = b""
         self._silent = anyio.Event()
+        self._killed = False
 
     async def listen(self) -> None:
         """Read what the process prints until it ends, or it would block on a full pipe; keep the last of it."""
@@ -176,8 +177,15 @@ class _Worker:
 
     def kill(self) -> None:
         """Kill the process, if it still lives."""
+        if self._killed or self.process.returncode is not None:
+            return
+        self._killed = True
         with suppress(ProcessLookupError):
-            self.process.kill()
+            if os.name == "nt":
+                self.process.kill()
+            else:
+                # Popen.kill would reap a process that has just ended, and asyncio's watcher complain that it is gone.
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Kill the process and wait until it is gone, so that its memory is free."""
