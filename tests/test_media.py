@@ -227,7 +227,7 @@ def test_a_header_that_is_cut_is_an_error_and_never_a_crash(tmp_path, ending):
     whole = saved(tmp_path / f"whole{ending}").read_bytes()
     path = tmp_path / f"cut{ending}"
 
-    for length in range(1, min(len(whole), 1200), 7):
+    for length in range(1, min(len(whole), 1200), 13):
         path.write_bytes(whole[:length])
         try:
             media = probe(path)
@@ -521,3 +521,62 @@ def test_every_byte_of_a_jpeg_counts_although_it_is_decoded_small(tmp_path):
 
     with pytest.raises(RejectedError):
         verify(path)
+
+
+@pytest.mark.parametrize(
+    "ending", [".jpg", ".png", ".gif", ".webp", ".tif", ".bmp", ".avif", ".jp2", ".mp4", ".mkv"]
+)
+def test_a_header_with_wrong_bytes_is_refused_or_read_but_never_a_crash(tmp_path, ending):
+    sound = tmp_path / f"sound{ending}"
+    whole = (film if ending in {".mp4", ".mkv"} else saved)(sound).read_bytes()
+    path = tmp_path / f"wrong{ending}"
+    random = np.random.default_rng(3)
+
+    for _ in range(60):
+        wrong = bytearray(whole)
+        for place in random.integers(4, min(len(whole), 400), 3):
+            wrong[place] = random.integers(0, 256)
+        path.write_bytes(wrong)
+        try:
+            probe(path)
+        except RejectedError as error:
+            assert str(error)  # noqa: PT017 - either way is right
+
+
+@pytest.mark.parametrize("ending", [".gif", ".webp"])
+def test_an_animation_that_lacks_its_last_byte_is_cut(tmp_path, ending):
+    first, *rest = frames(3)
+    whole = saved(tmp_path / f"a{ending}", first, save_all=True, append_images=rest).read_bytes()
+    path = tmp_path / f"cut{ending}"
+    path.write_bytes(whole[:-1])
+
+    with pytest.raises(RejectedError, match="the file ends before it does"):
+        verify(path)
+
+
+def test_a_video_cut_between_two_packets_is_found_by_its_seconds(tmp_path):
+    whole = film(tmp_path / "whole.flv", codec="flv", frames=60).read_bytes()
+    at = 13
+    while at < len(whole) * 0.6:
+        at += 15 + int.from_bytes(whole[at + 1 : at + 4], "big")
+    path = tmp_path / "cut.flv"
+    path.write_bytes(whole[:at])
+
+    with pytest.raises(RejectedError, match=r"of 6\.0 seconds are there"):
+        verify(path)
+
+
+def test_a_song_with_a_cover_is_no_video(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=44_100)
+        cover = container.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux(cover.encode(av.VideoFrame.from_image(picture())))
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+        frame.rate = 44_100
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+
+    assert probe(path) is None

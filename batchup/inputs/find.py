@@ -204,7 +204,8 @@ class _Finder:
             if isinstance(item, Fault):  # it was changed after it was checked
                 yield Skipped(given.list, left.UNREADABLE, str(item))
             elif item.url:
-                yield self._url(item.url, filters, picks, item.row)
+                source = urls.source(item.url, item.row, allow_private=given.allow_private)
+                yield self._url(source, filters, picks)
             else:
                 try:
                     place = self._entry(item, given, file)
@@ -216,19 +217,17 @@ class _Finder:
     def _urls(self, given: "UrlInput") -> Stream:
         filters = _asked(given.filters)
         for url in given.urls:
-            yield self._url(url, filters, _EVERYTHING, _NO_ROW)
+            source = urls.source(url, _NO_ROW, allow_private=given.allow_private)
+            yield self._url(source, filters, _EVERYTHING)
 
-    def _url(
-        self, url: str, filters: "Filters | None", picks: Picks, row: Mapping[str, str]
-    ) -> Source | Skipped:
-        path = urls.path_of(url)
+    def _url(self, source: Source, filters: "Filters | None", picks: Picks) -> Source | Skipped:
+        url, path = source.url, urls.path_of(source.url)
         if picks.exclude.match(path):
             return Skipped(url, left.EXCLUDED)
         if picks.include and not picks.include.match(path):
             return Skipped(url, left.NOT_INCLUDED)
         if url in self.seen:
             return Skipped(url, left.TWICE)
-        source = urls.source(url, row)
         reason = misfit(filters, source, self.now) if filters else None
         if reason is not None:
             return Skipped(url, f"filter: {reason}")

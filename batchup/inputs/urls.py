@@ -70,11 +70,12 @@ def _literal(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return address
 
 
-def source(url: str, row: Mapping[str, str]) -> Source:
+def source(url: str, row: Mapping[str, str], *, allow_private: bool = False) -> Source:
     """Return *url* as a source, called after the last part of its path; nobody has read it."""
     name = path_of(url).rpartition("/")[2]
     safe = "".join(c if c.isprintable() and c not in "/\\" else "-" for c in name)
-    return Source(root="", path=NAMELESS if safe.strip(". ") == "" else safe, url=url, row=row)
+    path = NAMELESS if safe.strip(". ") == "" else safe
+    return Source(root="", path=path, url=url, row=row, allow_private=allow_private)
 
 
 def path_of(url: str) -> str:

@@ -43,7 +43,8 @@ def boxes(file: BinaryIO, start: int, stop: int) -> Iterator[Box]:
 
 
 def _within(file: BinaryIO, box: Box, kind: bytes) -> Iterator[Box]:
-    return (below for below in boxes(file, box.start, box.stop) if below.kind == kind)
+    stop = min(box.stop, file.seek(0, 2))
+    return (below for below in boxes(file, box.start, stop) if below.kind == kind)
 
 
 def has_index(file: BinaryIO) -> bool:
@@ -58,23 +59,29 @@ def is_cut(file: BinaryIO, found: str) -> bool:
         return any(box.kind in _KNOWN and box.stop > size for box in boxes(file, 0, size))
     file.seek(0)
     if found in MATROSKA:
-        return _segment_end(file) > size
+        return _segment_end(file, size) > size
     if found == "AVI":
         return 8 + int.from_bytes(file.read(8)[4:], "little") > size
     return False
 
 
-def _segment_end(file: BinaryIO) -> int:
-    """Return where a Matroska's segment ends, 0 where it does not tell (a live recording)."""
+def _segment_end(file: BinaryIO, stop: int) -> int:
+    """Return where a Matroska's segment ends, 0 where it does not tell (a live recording).
+
+    What stands before it must end before *stop*, too.
+    """
     for _ in range(4):  # the EBML header, perhaps a Void
         first = file.read(1)
         if not first:
             return 0
         kind = first + file.read(_length(first[0]) - 1)
         size = _number(file)
+        end = file.tell() + (size or 0)
         if kind == _SEGMENT:
-            return 0 if size is None else file.tell() + size
-        file.seek(size or 0, 1)
+            return 0 if size is None else end
+        if end > stop:
+            return end
+        file.seek(end)
     return 0
 
 

@@ -1,5 +1,7 @@
 """Images: the header as Media, and the whole decoded by Pillow."""
 
+import errno
+import logging
 import struct
 import warnings
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from functools import cache
 from pathlib import PurePath
 from typing import BinaryIO
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from batchup.errors import RejectedError
 from batchup.media import headers, tiff
@@ -19,6 +21,9 @@ RAW_ENDINGS = frozenset(
     ".nef .nrw .cr2 .cr3 .crw .arw .srf .sr2 .dng .pef .srw .3fr .erf .kdc .dcr .mos .iiq .rwl .mef .fff".split()  # noqa: SIM905 - a list of quoted endings says it worse
 )
 
+# Pillow logs some faults that it raises, too; without a handler they would appear on standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 _BAD = (
     OSError,
     SyntaxError,
@@ -28,6 +33,7 @@ _BAD = (
     TypeError,
     KeyError,
     OverflowError,
+    RuntimeError,
     struct.error,
 )
 """What Pillow's plugins raise about a file's contents; ``Image.open`` catches most of them likewise."""
@@ -61,11 +67,16 @@ def probe(file: BinaryIO, name: str, found: str, head: bytes) -> Media:
             media = _by_pillow(name, found, head)
         if media.width < 1 or media.height < 1:
             raise BadHeader(f"it says {media.width}x{media.height} pixels")
-    except _BAD as error:
-        if isinstance(error, OSError) and error.errno:
+    except (*_BAD, MemoryError) as error:  # a length of petabytes in a header
+        if _of_the_disk(error):
             raise
         raise unreadable(found, error) from error
     return media
+
+
+def _of_the_disk(error: BaseException) -> bool:
+    """Return whether an error is not about a file's contents; to seek beyond all bounds is."""
+    return isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}
 
 
 def raw(name: str) -> RejectedError:
@@ -224,10 +235,11 @@ def verify(name: str, media: Media) -> None:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()
-    except Image.DecompressionBombError as error:
-        raise RejectedError(f"the image is too large to decode: {error}", kind="image_too_large") from error
-    except (*_BAD, UnidentifiedImageError, MemoryError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.errno:
+    except (Image.DecompressionBombError, MemoryError) as error:
+        size = f"{media.width}x{media.height} pixels"
+        raise RejectedError(f"the image is too large to decode: {size}", kind="image_too_large") from error
+    except _BAD as error:
+        if _of_the_disk(error):
             raise
         raise _damaged(error) from error
 
