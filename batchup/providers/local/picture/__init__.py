@@ -1,0 +1,1 @@
+"""How a picture is read, enlarged, and written with all that it held."""
