@@ -65,7 +65,6 @@ class _Line(msgspec.Struct, gc=False):
     attempt: int = 1
     kind: str = ""
     content: str = ""
-    size_bytes: int = 0
     estimated_usd: str | None = "0"
     charged_usd: str | None = "0"
     reserved_usd: str | None = "0"
@@ -100,7 +99,6 @@ class History:
         records: Task id (16 bytes) -> Record.
         contents: Content id (16 bytes) -> id of the task that has, or first had, this work on these contents.
         outputs: Hashes of the path texts of all outputs ever written or meant to be.
-        sizes: Sizes in bytes of all inputs seen; only a file of one of these sizes can be known by its contents.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
     """
@@ -109,7 +107,6 @@ class History:
         self.records: dict[bytes, Record] = {}
         self.contents: dict[bytes, bytes] = {}
         self.outputs: set[int] = set()
-        self.sizes: set[int] = set()
         self.money = Money()
         self.job = ""
         self.runs = 0
@@ -209,8 +206,6 @@ class History:
         record.seen, record.orphaned = offset, False
         self._estimate(key, line.estimated_usd, add=True)
         self.outputs.add(hash(line.output))
-        if line.size_bytes:
-            self.sizes.add(line.size_bytes)
         if line.content:
             self.contents.setdefault(bytes.fromhex(line.content), key)
 

@@ -225,6 +225,7 @@ class _Planner:
         self._redo = Patterns(self._choice.redo)
         self._only = Patterns(self._choice.only)
         self._vanished: dict[int, int] = {}
+        self._vanished_sizes: set[int] = set()
         self._folders: dict[str, bool] = {}
         self._running = 0
 
@@ -250,6 +251,7 @@ class _Planner:
                     plan.orphans.append(key.hex())
                 seen = self._history.seen(record)
                 if seen is not None:
+                    self._vanished_sizes.add(seen.size_bytes)
                     self._vanished[hash((seen.root, seen.path, seen.url))] = record.seen
 
     def _add(self, plan: Plan, task: Task) -> None:
@@ -375,7 +377,9 @@ class _Planner:
         source = task.source
         if source.url or (record is not None and record.state is State.DONE):
             return "", ""
-        if self._batch.sizes[source.size_bytes] < 2 and source.size_bytes not in self._history.sizes:  # noqa: PLR2004 - one is the file itself
+        size = source.size_bytes
+        # Once is the file itself.
+        if self._batch.sizes[size] <= 1 and size not in self._vanished_sizes:
             return "", ""
         sha256 = self._known_hash(record) or self._hash(task)
         if not sha256:

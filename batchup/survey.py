@@ -14,6 +14,7 @@ from batchup.ledger import index
 from batchup.manifest import Manifest
 from batchup.plan import Choice, Plan, make
 from batchup.source import to_text
+from batchup.version import __version__
 
 
 def survey(
@@ -36,6 +37,7 @@ def survey(
         ManifestError: Input paths are missing, names collide, the ledger was left behind, and the like. Nothing has
             been written.
     """
+    _check_known(manifest)
     _check_ledger(manifest)
     out = manifest.output_dir
     real_out = posixpath.realpath(out)
@@ -54,6 +56,27 @@ def survey(
         now=now,
     )
     return make(collect(manifest, expand(manifest, found, now, progress)), history, manifest, choice)
+
+
+def _check_known(manifest: Manifest) -> None:
+    """Refuse what a manifest may ask but this version does not do: a limit that is not kept is worse than none."""
+    asked = {
+        ("run", "rate"): manifest.run.rate,
+        ("run", "window"): manifest.run.window,
+        ("run", "limits"): manifest.run.limits,
+        ("run", "cluster"): manifest.run.cluster,
+        ("output", "sidecar"): manifest.output.sidecar,
+        ("models",): manifest.models,
+        ("notify",): manifest.notify,
+        ("on_finish",): manifest.on_finish,
+    }
+    faults = [
+        manifest.fault(place, f"batchup {__version__} does not do this yet; leave it out")
+        for place, value in asked.items()
+        if value
+    ]
+    if faults:
+        raise ManifestError(faults)
 
 
 def _check_ledger(manifest: Manifest) -> None:

@@ -41,9 +41,12 @@ class View:
         Raises:
             LedgerError: The file is no ledger, of a newer format, or damaged.
         """
-        path, file = self._path, self._file
-        if file is None:
-            return
+        if self._file is not None:
+            with _readable(self._path):
+                yield from self._groups(self._path, self._file)
+
+    @staticmethod
+    def _groups(path: Path, file: FileIO) -> Iterator[tuple[int, bytes]]:
         check(path, file)
         offset, number, again = 0, 1, False
         while True:
@@ -120,7 +123,7 @@ def opened(path: Path) -> Iterator[FileIO]:
     Raises:
         LedgerError: It is missing, no regular file, or cannot be read.
     """
-    try:
+    with _readable(path):
         # Looked at before it is opened: to open a named pipe would wait for somebody who writes to it.
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -128,8 +131,16 @@ def opened(path: Path) -> Iterator[FileIO]:
             raise LedgerError(
                 f"{path}: this is {what}, not a ledger; name a file by `ledger:` in the manifest"
             )
-        with FileIO(path) as file:
-            yield file
+        file = FileIO(path)
+    with file:
+        yield file
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the system says of the ledger into what it means."""
+    try:
+        yield
     except FileNotFoundError:
         raise LedgerError(f"{path}: there is no ledger here; `batchup run` begins one") from None
     except OSError as error:
