@@ -61,6 +61,7 @@ class Codec:
         own: Name of the option that takes the encoder's own parameters as ``a=1:b=2``.
         frame_bytes: Peak memory per pixel of 8 bits in 4:2:0, without what is looked ahead.
         ahead_bytes: The same for each frame that is looked ahead.
+        deep: Times as much memory with more than 8 bits.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Codec:
     own: str = ""
     frame_bytes: float
     ahead_bytes: float = 0
+    deep: float = 1
 
     def keeping(self, wanted: Pixels) -> Pixels | None:
         """Return the smallest pixels that lose nothing of *wanted*, or None if this codec has none."""
@@ -83,8 +85,8 @@ class Codec:
         return min(enough, default=None)
 
 
-# frame_bytes and ahead_bytes were measured with PyAV 18.1 on 960x540 scaled by 2, 4 and 8 and stand about a sixth above the
-# highest peak. What each encoder takes is from `av.codec.Codec(name, "w").video_formats`; which files hold a codec
+# frame_bytes, ahead_bytes and deep were measured with PyAV 18.1, eight threads, on 960x540 scaled by 2, 4 and 8, and give
+# a tenth to a third more than the highest peaks. What each encoder takes is from `av.codec.Codec(name, "w").video_formats`; which files hold a codec
 # from FFmpeg 8.1, libavformat/movenc.c and matroskaenc.c. VP9 is built for 8 bits only.
 CODECS: Mapping[str, Codec] = {
     codec.name: codec
@@ -99,6 +101,7 @@ CODECS: Mapping[str, Codec] = {
             own="x264-params",
             frame_bytes=90,
             ahead_bytes=3.8,
+            deep=2,
         ),
         Codec(
             name="hevc",
@@ -108,8 +111,9 @@ CODECS: Mapping[str, Codec] = {
             crf={"high": 18, "medium": 22, "low": 27},
             options={"preset": "fast"},
             own="x265-params",
-            frame_bytes=160,
+            frame_bytes=180,
             ahead_bytes=5,
+            deep=1.7,
         ),
         Codec(
             name="vp9",
@@ -129,7 +133,8 @@ CODECS: Mapping[str, Codec] = {
             crf={"high": 22, "medium": 30, "low": 40},
             options={"preset": "8"},
             own="svtav1-params",
-            frame_bytes=340,
+            frame_bytes=600,
+            deep=1.1,
         ),
         Codec(
             name="prores",
@@ -247,11 +252,10 @@ def options(codec: Codec, quality: Quality, crf: int | None, size_pixels: int) -
 
 def memory_bytes(codec: Codec, kept: Pixels, size_pixels: int) -> int:
     """Return the estimated peak memory of encoding frames of *size_pixels*, in bytes."""
-    # libvpx and SVT-AV1 keep planes of their own, which hardly depend on the format.
-    depth = 2 if kept.bits > 8 and codec.ahead_bytes else 1  # noqa: PLR2004 - a byte
-    chroma = {420: 1.0, 422: 1.35, 444: 1.75}[kept.chroma] * (1.5 if kept.alpha else 1)
+    deep = codec.deep if kept.bits > 8 else 1  # noqa: PLR2004 - a byte
+    chroma = {420: 1.0, 422: 1.25, 444: 1.7}[kept.chroma] * (1.5 if kept.alpha else 1)
     ahead = codec.ahead_bytes * lookahead(size_pixels)
-    return round((codec.frame_bytes + ahead) * depth * chroma * size_pixels)
+    return round((codec.frame_bytes + ahead) * deep * chroma * size_pixels)
 
 
 def _listed(words: list[str]) -> str:

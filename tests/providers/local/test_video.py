@@ -159,6 +159,25 @@ def test_a_variable_frame_rate_stays_as_it_is(tmp_path, ending):
     assert after.tracks[0].duration == before.tracks[0].duration
 
 
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_frames_of_an_avi_come_in_their_order_although_it_tells_no_times(tmp_path, codec):
+    source = make_video(tmp_path / "a.avi", codec=codec, max_b_frames=2)
+
+    after = upscaled(source)
+
+    assert {b - a for a, b in zip(after.times, after.times[1:], strict=False)} == {Fraction(1, 25)}
+    assert len(after.times) == 25
+
+
+def test_the_encoder_chooses_its_own_key_frames(tmp_path):
+    source = make_video(tmp_path / "a.mp4", options={"g": "1"}, audio=False)
+    assert all(packet.is_keyframe for packet in read(source).packets["video"])
+
+    after = upscaled(source)
+
+    assert sum(packet.is_keyframe for packet in after.packets["video"]) == 1
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm"])
 @pytest.mark.parametrize("starts_s", [0, 0.4])
 def test_sound_is_copied_byte_for_byte_and_stays_in_step(tmp_path, ending, starts_s):
@@ -466,22 +485,21 @@ def test_a_video_whose_end_was_never_downloaded_is_rejected_with_the_seconds_tha
     assert caught.value.kind in {"video_truncated", "video_damaged"}
 
 
-def test_missing_frames_are_counted(tmp_path):
-    # Frames beyond the end of the file, but no box that is: the boxes lie about their length.
-    source = make_video(tmp_path / "a.mp4", seconds=2, audio=False)
+def test_frames_that_are_missing_are_counted(tmp_path):
+    flags = {"movflags": "faststart"}
+    source = make_video(tmp_path / "a.mp4", seconds=2, audio=False, container_options=flags)
+    work = work_on(source)
+    # From the 21st on the frames are gone, and the box that held them says so, but the index does not.
+    stop = read(source).packets["video"][20].pos
     data = bytearray(source.read_bytes())
     start = data.index(b"mdat") - 4
-    index = data[data.index(b"moov") - 4 :]
-    media_data = data[start : data.index(b"moov") - 4]
-    # The index is put where the second half of the frames was.
-    half = len(media_data) // 2
-    media_data = media_data[:half]
-    media_data[:4] = half.to_bytes(4, "big")
-    work = work_on(source)
-    source.write_bytes(bytes(data[:start] + media_data + index))
+    data[start : start + 4] = (stop - start).to_bytes(4, "big")
+    source.write_bytes(data[:stop])
 
-    with pytest.raises(RejectedError, match=r"\d+ of 50 frames are there|damaged after \d+ frames"):
+    with pytest.raises(RejectedError, match="the video is cut: 20 of 50 frames are there") as caught:
         upscale(work, lambda _: None)
+
+    assert caught.value.kind == "video_truncated"
 
 
 @pytest.mark.parametrize(
@@ -498,6 +516,20 @@ def test_a_video_damaged_in_the_middle_is_rejected(tmp_path, ending, codec):
     source.write_bytes(data)
 
     with pytest.raises(RejectedError, match="damaged") as caught:
+        upscale(work, lambda _: None)
+
+    assert caught.value.kind == "video_damaged"
+
+
+def test_a_single_wrong_byte_in_h264_is_noticed(tmp_path):
+    source = make_video(tmp_path / "a.mp4", size=(320, 240), audio=False)
+    work = work_on(source)
+    key = max(read(source).packets["video"], key=lambda packet: packet.size)
+    data = bytearray(source.read_bytes())
+    data[data.index(bytes(key)) + key.size * 9 // 10] ^= 0xFF
+    source.write_bytes(data)
+
+    with pytest.raises(RejectedError, match=r"frame \d+ at \d\.\d\d s cannot be decoded") as caught:
         upscale(work, lambda _: None)
 
     assert caught.value.kind == "video_damaged"

@@ -46,14 +46,9 @@ class Colours(NamedTuple):
         matrix = first.colorspace
         if matrix == _UNSPECIFIED and not _is_hd(first.width, first.height) and _is_hd(*size):
             matrix = _BT601
-        full = first.format.name.startswith("yuvj")
         # 0 is none of swscale's names: the pixels are scaled as they are.
-        return cls(
-            matrix,
-            ColorRange.JPEG if full else first.color_range,
-            *tags,
-            {"src_colorspace": 0, "dst_colorspace": 0},
-        )
+        as_is = {"src_colorspace": 0, "dst_colorspace": 0}
+        return cls(matrix, first.color_range, *tags, as_is)
 
     def tag(self, context: Any) -> None:
         """Set the colours of an encoder."""

@@ -265,12 +265,12 @@ def _threaded(encoding: Encoding, context: Any, own: list[str]) -> dict[str, str
     name = encoding.codec.name
     context.thread_count = threads
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints what it does; 1 is errors only
-    own = [*_PARALLEL.get(name, "").format(threads=threads).split(), *own]
+    own = [*_PARALLEL.get(name, "").format(threads=threads, few=min(threads, 4)).split(), *own]
     options = dict(encoding.options)
     if own and encoding.codec.own:
         options[encoding.codec.own] = ":".join([*filter(None, [options.get(encoding.codec.own)]), *own])
     return options
 
 
-_PARALLEL = {"hevc": "pools={threads} frame-threads=2 log-level=none", "av1": "lp={threads}"}
-"""Own parameters of the encoders that do not heed FFmpeg's number of threads."""
+_PARALLEL = {"hevc": "pools={threads} frame-threads=2 log-level=none", "av1": "lp={few}"}
+"""Own parameters of the encoders that do not heed FFmpeg's number of threads. SVT-AV1 takes 100 bytes a pixel more for each."""
