@@ -239,7 +239,10 @@ class Attempts:
     async def _finish(self, step: Step, job: Job, completed: Completed, started_s: float) -> None:
         """Check the part, give it its name, and say so: in this order, and not torn by a cancellation."""
         task = step.task
-        found = await self.examine(outputs.Examination(str(job.part), str(job.file), step.sha256))
+        pixels = task.size.pixels if task.size else 0
+        found = await self.examine(
+            outputs.Examination(str(job.part), str(job.file), step.sha256, pixels),
+        )
         content = step.content or Recipe(task.model, task.changed).content_id(found.source_sha256)
         with anyio.CancelScope(shield=True):
             await self._place(

@@ -29,11 +29,13 @@ class Examination(msgspec.Struct, frozen=True):
 
     Attributes:
         source_sha256: Content hash of the source, where it was taken before.
+        pixels: Of one frame of the output, as far as known.
     """
 
     part: str
     source: str
     source_sha256: str = ""
+    pixels: int = 0
 
 
 class Examined(msgspec.Struct, frozen=True):

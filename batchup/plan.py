@@ -110,6 +110,7 @@ class Plan:
         steps: Of every task, in the order in which they would run.
         left_out: What makes no task.
         skipped: Number of those by reason.
+        warnings: Input items that are there and gave nothing.
         actions: Number of tasks by action.
         left: Number of tasks that wait for a person, by state.
         to_pay_usd: Price of all that would be run, as far as it is known.
@@ -126,6 +127,7 @@ class Plan:
     steps: Spool[Step]
     left_out: Spool[Skipped]
     skipped: Counter[str]
+    warnings: list[Fault] = field(default_factory=list)
     actions: Counter[Action] = field(default_factory=Counter)
     left: Counter[State] = field(default_factory=Counter)
     to_pay_usd: Decimal = Decimal(0)

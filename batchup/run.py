@@ -232,9 +232,11 @@ class _Run:
 
     @asynccontextmanager
     async def _open_pool(self) -> AsyncIterator[Pool]:
-        memory_bytes = self.manifest.run.memory_bytes or machine_memory_bytes() // 2
-        async with open_pool(self._workers(), memory_bytes) as pool:
+        async with open_pool(self._workers(), self._memory_bytes()) as pool:
             yield pool
+
+    def _memory_bytes(self) -> int:
+        return self.manifest.run.memory_bytes or machine_memory_bytes() // 2
 
     def _workers(self) -> int:
         return self.options.concurrency or self.manifest.run.concurrency or _cores()
@@ -256,7 +258,9 @@ class _Run:
         retry = self.manifest.retry
 
         async def examine(files: outputs.Examination) -> outputs.Examined:
-            found: Any = await pool.call("batchup.outputs:examine", files)
+            # Never more than all of it: the work itself was let in, and an unchecked output is worth nothing.
+            wanted = min(files.pixels * EXAMINE_BYTES_A_PIXEL, self._memory_bytes())
+            found: Any = await pool.call("batchup.outputs:examine", files, memory_bytes=wanted)
             return msgspec.convert(found, outputs.Examined)
 
         async def download(source: Source, file: Path) -> None:

@@ -55,7 +55,9 @@ def survey(
         own=own,
         now=now,
     )
-    return make(collect(manifest, expand(manifest, found, now, progress)), history, manifest, choice)
+    plan = make(collect(manifest, expand(manifest, found, now, progress)), history, manifest, choice)
+    plan.warnings = found.warnings
+    return plan
 
 
 def _check_known(manifest: Manifest) -> None:

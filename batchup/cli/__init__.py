@@ -3,13 +3,13 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
 from batchup import __version__
-from batchup.errors import BatchupError, FatalError, LedgerError
+from batchup.errors import BatchupError, FatalError, Fault, LedgerError
 from batchup.terminal import escape
 
 COMMANDS = {
@@ -107,6 +107,12 @@ def exit_status(error: BatchupError) -> int:
 def _complain(error: BatchupError) -> None:
     for line in str(error).split("\n"):
         click.echo(escape(line), err=True)
+
+
+def warn(faults: Iterable[Fault]) -> None:
+    """Say on standard error what is no error but may be a mistake."""
+    for fault in faults:
+        click.echo(escape(f"warning: {fault}"), err=True)
 
 
 def print_json(document: Any) -> None:

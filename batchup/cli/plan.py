@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchup.cli import print_json
+from batchup.cli import print_json, warn
 from batchup.cli.options import Output, common, manifest_argument
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def plan(manifest: Path, *, everything: bool, output: Output) -> int:
     with open_view(job.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
         made = survey(job, history, Choice(), datetime.now(UTC))
+    warn(made.warnings)
     if output.json:
         print_json(_document(made, job.name))
     elif not output.quiet:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, print_json
+from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, print_json, warn
 from batchup.cli.options import Output, common, manifest_argument
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def run(
         return await run_manifest(job, Options(choice=choice, concurrency=concurrency), progress)
 
     outcome = anyio.run(execute)
+    warn(outcome.plan.warnings)
     if outcome.fatal:
         click.echo(outcome.fatal, err=True)
     if outcome.summary is not None:

@@ -1,5 +1,6 @@
 """Fields: the kinds of values that a manifest's keys hold, each with its reader and its JSON Schema."""
 
+import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
@@ -82,7 +83,7 @@ def one_or_more(value: Any) -> Any:
 def _pattern(text: str) -> str:
     try:
         GitIgnoreSpec.from_lines([text])
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         raise ValueError(f"{found(text)} is no pattern; write one such as **/*.jpg") from error
     return text
 

@@ -7,6 +7,7 @@ The size that comes out is exact: each side times the factor, rounded half up. A
 import re
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import floor, isqrt
 from typing import Annotated, Any, Literal
 
@@ -106,16 +107,18 @@ def enlarged(params: LanczosParams, size: Size) -> Size:
             if target is not None
         ]
         factor = min(factors)
-    return Size(_rounded(width * factor), _rounded(height * factor))
+    return Size(_times(width, factor), _times(height, factor))
 
 
+@lru_cache(maxsize=64)
 def _exact(number: float) -> Fraction:
     """Return the number that a person wrote: 1.1 is eleven tenths, not what a binary fraction makes of it."""
     return Fraction(Decimal(repr(number)))
 
 
-def _rounded(value: Fraction) -> int:
-    return max(1, floor(value + Fraction(1, 2)))
+def _times(side: int, factor: Fraction) -> int:
+    # In integers: a plan asks this of every file.
+    return max(1, (2 * side * factor.numerator + factor.denominator) // (2 * factor.denominator))
 
 
 def _root(square: Fraction) -> int:
