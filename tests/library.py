@@ -16,15 +16,11 @@ BATCHUP = [sys.executable, "-m", "batchup"]
 def photo(path: Path, size=(48, 36), seed=0) -> Path:
     """Write a picture whose contents *seed* decides; its format is its ending's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    width, height = size
-    picture = Image.new("RGB", size)
-    picture.putdata(
-        [
-            ((x * 5 + seed * 40) % 256, (y * 7 + seed) % 256, seed % 256)
-            for y in range(height)
-            for x in range(width)
-        ]
+    small = Image.new("RGB", (48, 36))
+    small.putdata(
+        [((x * 5 + seed * 40) % 256, (y * 7 + seed) % 256, seed % 256) for y in range(36) for x in range(48)]
     )
+    picture = small.resize(size, Image.Resampling.BILINEAR)
     picture.save(path)
     return path
 

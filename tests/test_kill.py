@@ -22,13 +22,13 @@ def check(out, seen):
     for file in outputs(out).values() if out.exists() else []:
         with Image.open(file) as picture:
             picture.load()
-            assert picture.size == (192, 144)
+            assert picture.size == (1600, 1200)
 
 
 def killed_often(tmp_path, kills, photos, seed):
     rng = random.Random(seed)
     for number in range(photos):
-        photo(tmp_path / f"photos/{number % 3}/{number:03}.png", seed=number)
+        photo(tmp_path / f"photos/{number % 3}/{number:03}.png", size=(400, 300), seed=number)
     file, out, seen, unfinished = manifest(tmp_path, "params: {scale: 4}"), tmp_path / "out", {}, 0
 
     for _ in range(kills):
@@ -49,13 +49,13 @@ def killed_often(tmp_path, kills, photos, seed):
 
 
 def test_killed_twenty_times_at_any_instant_everything_is_done_once_and_nothing_is_half(tmp_path):
-    killed_often(tmp_path, kills=20, photos=90, seed=7)
+    killed_often(tmp_path, kills=20, photos=100, seed=7)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_a_hundred_times_at_any_instant(tmp_path, seed):
-    killed_often(tmp_path, kills=100, photos=400, seed=seed)
+    killed_often(tmp_path, kills=100, photos=500, seed=seed)
 
 
 def test_workers_die_with_a_run_that_is_killed(tmp_path):
