@@ -110,6 +110,7 @@ class Plan:
         steps: Of every task, in the order in which they would run.
         left_out: What makes no task.
         skipped: Number of those by reason.
+        urls: Number of tasks to run whose input is a URL.
         warnings: Input items that are there and gave nothing.
         actions: Number of tasks by action.
         left: Number of tasks that wait for a person, by state.
@@ -139,6 +140,7 @@ class Plan:
     orphaned: int = 0
     output_bytes: int = 0
     limited: bool = False
+    urls: int = 0
     numbers: dict[tuple[Action, str], "array[int]"] = field(default_factory=dict)
 
     def pick(self, action: Action, provider: str) -> Iterator[Step]:
@@ -169,6 +171,7 @@ class Plan:
         count, total = self.models.get(step.task.model, (0, Decimal(0)))
         self.models[step.task.model] = (count + 1, total + (step.cost_usd or 0))
         self.to_pay_usd += step.cost_usd or 0
+        self.urls += bool(step.task.source.url)
         self.output_bytes += _output_bytes(step.task)
         self.unpriced += step.cost_usd is None
         if step.was_done and step.action is Action.RUN:

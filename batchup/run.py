@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import msgspec
@@ -32,8 +32,10 @@ from batchup.shutdown import Shutdown, open_signals
 from batchup.source import Source
 from batchup.summary import Summary, summarise
 from batchup.survey import survey
-from batchup.transport import Transport, open_transport
 from batchup.version import __version__
+
+if TYPE_CHECKING:
+    from batchup.transport import Transport
 
 EXAMINE_BYTES_A_PIXEL = 8
 """What decoding an output needs, leaning high: four bytes of pixels, and the file."""
@@ -220,15 +222,26 @@ class _Run:
                 group.cancel_scope.cancel()
 
             group.start_soon(leave)
-            times = self.manifest.timeouts
             async with (
-                open_transport(connect_s=times.connect_s, stall_s=times.stall_s) as transport,
+                self._open_transport() as transport,
                 self._open_pool() as pool,
                 anyio.create_task_group() as lanes,
             ):
                 for name in sorted(self.plan.providers):
                     lanes.start_soon(self._lane, name, pool, transport)
             group.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _open_transport(self) -> AsyncIterator["Transport | None"]:
+        """Open the network, if any input is there."""
+        if not self.plan.urls:
+            yield None
+            return
+        from batchup.transport import open_transport  # aiohttp: a fifth of a start that needs none
+
+        times = self.manifest.timeouts
+        async with open_transport(connect_s=times.connect_s, stall_s=times.stall_s) as transport:
+            yield transport
 
     @asynccontextmanager
     async def _open_pool(self) -> AsyncIterator[Pool]:
@@ -241,7 +254,7 @@ class _Run:
     def _workers(self) -> int:
         return self.options.concurrency or self.manifest.run.concurrency or _cores()
 
-    async def _lane(self, name: str, pool: Pool, transport: Transport) -> None:
+    async def _lane(self, name: str, pool: Pool, transport: "Transport | None") -> None:
         """Run all that one provider has to do: copies first, for they are free and quick; followers last."""
         attempts = self._attempts(LocalProvider(pool), pool, transport)
         for action, work in (
@@ -254,7 +267,7 @@ class _Run:
             steps = self.plan.pick(action, name)
             await dispatch(steps, work, workers=self._workers(), shutdown=self.shutdown)
 
-    def _attempts(self, provider: Provider, pool: Pool, transport: Transport) -> Attempts:
+    def _attempts(self, provider: Provider, pool: Pool, transport: "Transport | None") -> Attempts:
         retry = self.manifest.retry
 
         async def examine(files: outputs.Examination) -> outputs.Examined:
@@ -264,6 +277,7 @@ class _Run:
             return msgspec.convert(found, outputs.Examined)
 
         async def download(source: Source, file: Path) -> None:
+            assert transport is not None
             await transport.download(source.url, file, allow_private=source.allow_private)
 
         return Attempts(

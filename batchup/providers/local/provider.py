@@ -65,7 +65,7 @@ class LocalProvider:
 
     async def _probe(self, file: Path, label: str) -> Media:
         """Find out what a downloaded file is."""
-        found = await self.pool.call("batchup.media:probe_file", {"path": str(file)})
+        found = await self.pool.call("batchup.providers.local.probe:probe", {"path": str(file)})
         if found is None:
             raise RejectedError(f"{label} is no image or video", kind="no_media")
         return msgspec.convert(found, Media)
