@@ -50,7 +50,7 @@ bench: $(READY)
 	@$(BIN)/python -m pytest -m bench -n 0 -s tests/benchmarks
 
 soak: $(READY)
-	@$(BIN)/python -m pytest -m soak -n 0 tests/soak
+	@$(BIN)/python -m pytest -m soak -n 0 tests
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,30 @@
+"""The README says what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from batchup.cli import COMMANDS
+from batchup.manifest import parse
+from batchup.models import names
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["short", "long"])
+def test_a_manifest_in_the_readme_is_one(text, tmp_path):
+    manifest = parse(text.encode(), "README.md", tmp_path)
+
+    assert manifest.inputs
+
+
+def test_the_readme_names_every_command_and_every_model():
+    assert [command for command in COMMANDS if f"batchup {command}" not in README] == []
+    assert [model for model in names() if f"`{model}`" not in README] == []
+
+
+def test_every_file_that_the_readme_names_is_there():
+    named = re.findall(r"\]\(([^)#:]+)\)|`((?:batchup|tests)/[\w/.]+)`", README)
+
+    assert [path for pair in named for path in pair if path and not Path(path).exists()] == []
