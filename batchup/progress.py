@@ -1,7 +1,10 @@
-"""A run as a person sees it go on: bars on a terminal, a plain line every ten seconds elsewhere."""
+"""A run as a person sees it go on: one bar on a terminal, a plain line every ten seconds elsewhere."""
 
 import logging
+import os
+import signal
 import sys
+import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Never
@@ -12,20 +15,24 @@ from tqdm import tqdm
 
 from batchup.clock import Clock, SystemClock
 from batchup.events import Done, Event, Failed, Held, Retried, encode
+from batchup.figures import Figures, Pace
 from batchup.history import History, State
-from batchup.manifest.quantities import format_duration
-from batchup.plan import Plan, Step
+from batchup.plan import Action, Plan, Step
 from batchup.shutdown import Shutdown
-from batchup.terminal import escape
+from batchup.terminal import count, escape
 
 LOG = logging.getLogger("batchup")
 
 LINE_EVERY_S = 10.0
 BAR_EVERY_S = 0.25
 MAX_TOLD = 20
-"""Failures that are told as they happen; `batchup status` counts all."""
+"""Failures that are told as they happen; the rest is counted, and in the ledger."""
 
-BAR = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}"
+MAX_COLUMNS = 80
+ECHO_COLUMNS = 3
+"""Left free on the right: a terminal writes ^C behind the bar, and must not begin a new line for it."""
+CLEAR = "\x1b[K"
+"""Clears the line to its end: of ^C, and of what was longer."""
 
 
 class Progress:
@@ -33,20 +40,20 @@ class Progress:
 
     def __init__(self, *, show: bool = True, color: bool = True, clock: Clock | None = None) -> None:
         self._show = show
-        self._terminal = show and sys.stderr.isatty()
+        self._terminal = show and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._color = color
         self._clock = clock or SystemClock()
         self._bar: tqdm[Never] | None = None
         self._job = ""
-        self._total = self._before = self._ended = self._failed = self._to_run = 0
+        self._total = self._to_run = self._before = 0
+        self._ended = self._done = self._failed = self._failures = 0
         self._running: dict[str, tuple[str, float]] = {}
-        self._started_s = self._clock.now_s()
-        self._said_s = 0.0
-        self._note = ""
+        self._pace = Pace(self._clock.now_s())
+        self._stopping_s: float | None = None
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
-        """Keep what is shown up to date while the block lasts."""
+        """Keep what is shown up to date while the block lasts. A summary takes its place."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._tick)
             try:
@@ -54,54 +61,45 @@ class Progress:
             finally:
                 group.cancel_scope.cancel()
                 if self._bar is not None:
-                    self._draw()
                     self._bar.close()
+                if self._terminal:
+                    self._write("\r" + CLEAR)
 
     def finding(self, inputs: int) -> None:
         """Say how many inputs have been found so far."""
         if self._terminal:
-            sys.stderr.write(f"\r{inputs:,} inputs found …\x1b[K")
+            self._write(f"\r{count(inputs, 'input')} found …{CLEAR}")
 
     def begin(self, plan: Plan, history: History) -> None:
         """Say what is going to happen, and put up the bar."""
+        self._job = escape(history.job)
+        self._total, self._to_run = history.counts().total(), plan.to_run
+        self._done, self._failed = plan.actions[Action.KEEP], plan.left[State.FAILED]
+        self._before = self._done + plan.left.total()
+        self._pace = Pace(self._clock.now_s())
         if self._terminal:
-            sys.stderr.write("\r\x1b[K")
-        counts = history.counts()
-        self._job = history.job
-        self._total, self._before = counts.total(), counts[State.DONE]
-        self._to_run = plan.to_run
-        self._started_s = self._clock.now_s()
-        if self._terminal and self._to_run:
-            self._bar = tqdm(
-                total=self._total,
-                initial=self._before,
-                bar_format=BAR,
-                dynamic_ncols=True,
-                file=sys.stderr,
-                colour="green" if self._color else None,
-                leave=True,
-            )
-            self._draw()
-        elif self._show:
-            self._say(
-                f"{self._job}: {self._total:,} tasks, {self._before:,} done before, {self._to_run:,} to run"
-            )
+            self._write("\r" + CLEAR)
+            if self._to_run:
+                self._draw()
+        else:
+            tasks = count(self._total, "task")
+            self._say(f"{self._job}: {tasks}, {self._done:,} done before, {self._to_run:,} to run")
 
     def heard(self, event: Event) -> None:
         """Count what has become durable, and log it."""
-        if isinstance(event, Done | Failed | Held):
-            self._ended += 1
-            self._failed += isinstance(event, Failed)
         if isinstance(event, Done | Failed | Held | Retried):
             LOG.info(_line(event), extra={"fields": msgspec.json.decode(encode(event))})
-        if isinstance(event, Failed) and self._failed <= MAX_TOLD:
-            name = self._running.get(event.id, (event.id[:8], 0.0))[0]
-            self._say(f"{name}: {event.kind}: {event.message}")
+        if isinstance(event, Done | Failed | Held):
+            self._ended += 1
+            self._done += isinstance(event, Done)
+            self._failed += isinstance(event, Failed)
+            name, _ = self._running.pop(event.id, (f"task {event.id[:8]}", 0.0))
+            if isinstance(event, Failed):
+                self._tell(name, event)
 
     def started(self, step: Step) -> None:
         """Note that an attempt begins."""
-        name = escape(step.task.source.path.rpartition("/")[2])
-        self._running[step.task.id] = (name, 0.0)
+        self._running[step.task.id] = (step.task.source.label, 0.0)
 
     def advanced(self, step: Step, part: float) -> None:
         """Note that *part* of an attempt is done."""
@@ -115,11 +113,12 @@ class Progress:
     def stopping(self, shutdown: Shutdown) -> None:
         """Say what the run now waits for."""
         if shutdown.stage == "drain" and shutdown.signum is not None:
-            waits = f"waiting for {len(self._running)} in flight" if self._running else "nothing in flight"
-            self._note = "stopping"
-            self._say(
-                f"stopping: starting nothing more, {waits}; once more to leave them at once", urgent=True
-            )
+            self._stopping_s = self._clock.now_s()
+            waits = "nothing is in flight"
+            if self._running:
+                again = "Ctrl-C again" if shutdown.signum == signal.SIGINT else "a second signal"
+                waits = f"waiting for {len(self._running)} in flight; {again} leaves them at once"
+            self._say(f"stopping: starting nothing more, {waits}", urgent=True)
         elif shutdown.stage == "detach":
             self._say("leaving at once; nothing that is done is lost, run again to go on", urgent=True)
 
@@ -128,36 +127,72 @@ class Progress:
             await self._clock.sleep(BAR_EVERY_S if self._terminal else LINE_EVERY_S)
             if self._bar is not None:
                 self._draw()
-            elif self._show and self._to_run:
-                self._say(self._status())
+            elif self._to_run and not self._terminal:
+                self._say(self._figures().line())
+
+    def _figures(self) -> Figures:
+        now_s = self._clock.now_s()
+        work = self._ended + sum(part for _, part in self._running.values())
+        self._pace.measure(now_s, work)
+        per_s = self._pace.per_s
+        return Figures(
+            job=self._job,
+            total=self._total,
+            done=self._done,
+            failed=self._failed,
+            in_flight=len(self._running),
+            part=min(1.0, max(0.0, (self._before + work) / max(1, self._total))),
+            per_s=per_s,
+            left_s=max(0.0, self._to_run - work) / per_s if per_s else None,
+            waited_s=None if self._stopping_s is None else now_s - self._stopping_s,
+        )
 
     def _draw(self) -> None:
-        assert self._bar is not None
-        self._bar.set_description_str(self._note or self._job, refresh=False)
-        self._bar.set_postfix_str(self._status(short=True), refresh=False)
-        self._bar.n = min(self._total, self._before + self._ended - self._failed)
+        figures, columns = self._figures(), max(1, _columns() - ECHO_COLUMNS)
+        left, right = (side.replace("{", "{{").replace("}", "}}") for side in figures.sides(columns))
+        form = f"{left} |{{bar}}| {right}"
+        if self._bar is None:
+            colour = "green" if self._color else None
+            self._bar = tqdm(
+                total=1,
+                bar_format=form,
+                ncols=columns,
+                nrows=20,  # any; told, so that tqdm does not hide the bar where the terminal tells 0
+                file=sys.stderr,
+                colour=colour,
+                leave=False,
+            )
+        self._bar.bar_format, self._bar.ncols, self._bar.n = form, columns, figures.part
         self._bar.refresh()
 
-    def _status(self, *, short: bool = False) -> str:
-        elapsed_s = self._clock.now_s() - self._started_s
-        per_s = self._ended / elapsed_s if elapsed_s > 0 else 0.0
-        left = self._to_run - self._ended
-        parts = [] if short else [f"{self._before + self._ended - self._failed:,} of {self._total:,} done"]
-        if self._failed or not short:
-            parts.append(f"{self._failed:,} failed")
-        parts.append(f"{len(self._running)} in flight")
-        if per_s:
-            parts.append(f"{per_s:.1f}/s" if per_s >= 1 else f"{per_s * 60:.1f}/min")
-            if left > 0:
-                parts.append(f"{format_duration(left / per_s)} left")
-        slow = max(self._running.values(), key=lambda item: item[1], default=("", 0.0))
-        if slow[1]:
-            parts.append(f"{slow[0]} {slow[1]:.0%}")
-        return ", ".join(parts)
+    def _tell(self, name: str, event: Failed) -> None:
+        """Tell a failure by name."""
+        self._failures += 1
+        if self._failures <= MAX_TOLD:
+            self._say(f"failed: {name}: {event.message}")
+        elif self._failures == MAX_TOLD + 1:
+            self._say("more failed; from here on they are only counted, and kept in the ledger")
 
     def _say(self, text: str, *, urgent: bool = False) -> None:
-        if self._show or urgent:
-            tqdm.write(escape(text), file=sys.stderr)
+        """Write lines above the bar."""
+        if not self._show and not urgent:
+            return
+        text = escape(text)
+        if self._terminal:
+            lines = textwrap.wrap(
+                text, _columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+            text = "\n".join(CLEAR + line for line in lines)
+        tqdm.write(text, file=sys.stderr)
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _columns() -> int:
+    """Return the columns to use of the terminal that standard error is; a pseudo-terminal may say 0."""
+    return min(MAX_COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or MAX_COLUMNS)
 
 
 def _line(event: Event) -> str:

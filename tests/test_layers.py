@@ -15,7 +15,7 @@ LAYERS = [
     ["survey"],
     ["dispatcher", "attempt", "plan"],
     ["batch", "history", "outputs", "expand", "variants", "recorder", "shutdown", "spool", "summary"],
-    ["inputs", "naming"],
+    ["inputs", "naming", "figures"],
     ["ledger", "providers", "manifest"],
     ["disk", "media", "transport"],
     ["models"],

@@ -1,7 +1,9 @@
 """Summaries and plans as text."""
 
+import os
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from shutil import disk_usage
 
 from batchup.manifest import Manifest
@@ -34,12 +36,11 @@ def summary_lines(summary: Summary, manifest: Manifest, plan: Plan | None = None
         yield _row("cost", _cost(summary))
     if plan is not None and plan.orphaned:
         yield _row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
-    yield _row("outputs", str(manifest.output_dir))
-    yield _row("ledger", str(manifest.ledger_path))
+    yield _row("outputs", _place(manifest.output_dir))
+    yield _row("ledger", _place(manifest.ledger_path))
     if tasks.failed:
-        yield _row(
-            "next", f"{program()} explain {manifest.file} FILE; {program()} run {manifest.file} --retry-failed"
-        )
+        yield _row("next", f"{program()} explain {manifest.file} FILE")
+        yield _row("", f"{program()} run {manifest.file} --retry-failed")
     elif tasks.pending:
         yield _row("next", f"{program()} run {manifest.file}")
 
@@ -68,6 +69,15 @@ def _cost(summary: Summary) -> str:
 
 def _row(head: str, text: str) -> str:
     return f"  {head:<9} {escape(text)}"
+
+
+def _place(path: Path) -> str:
+    """Return *path* as a person may type it, ``~`` for the home folder."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - where there is no home, Path raises and this keeps "~"
+    # In a container the home folder may be the root, and "~" would only hide it.
+    if home != Path(home.anchor) and path.is_relative_to(home):
+        return str("~" / path.relative_to(home))
+    return str(path)
 
 
 def plan_lines(plan: Plan, manifest: Manifest, most: int | None) -> Iterator[str]:
