@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types bench soak clean help
+.PHONY: demo test check lint types bench soak screenshots clean help
 
 help:
 	@echo "make demo   upscale sample pictures and a video on this machine (installs what it needs)"
@@ -12,6 +12,7 @@ help:
 	@echo "make check  lint, types and tests"
 	@echo "make bench  measurements, side by side in one run"
 	@echo "make soak   long chaos runs"
+	@echo "make screenshots   the picture of a terminal session in the README, from a real run"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "batchup needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
@@ -51,6 +52,9 @@ bench: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m pytest -m soak -n 0 tests
+
+screenshots: $(READY)
+	@$(BIN)/python .github/record.py .github/session.svg
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -114,13 +114,13 @@ class Progress:
         """Say what the run now waits for."""
         if shutdown.stage == "drain" and shutdown.signum is not None:
             self._stopping_s = self._clock.now_s()
-            waits = "nothing is in flight"
+            waits = f"waiting for {len(self._running)} in flight" if self._running else "nothing is in flight"
+            self._say(f"stopping: starting nothing more, {waits}", urgent=True)
             if self._running:
                 again = "Ctrl-C again" if shutdown.signum == signal.SIGINT else "a second signal"
-                waits = f"waiting for {len(self._running)} in flight; {again} leaves them at once"
-            self._say(f"stopping: starting nothing more, {waits}", urgent=True)
+                self._say(f"{again} leaves them at once; nothing that is done is lost", urgent=True)
         elif shutdown.stage == "detach":
-            self._say("leaving at once; nothing that is done is lost, run again to go on", urgent=True)
+            self._say("leaving at once; run again to go on", urgent=True)
 
     async def _tick(self) -> None:
         while True:

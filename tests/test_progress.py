@@ -288,8 +288,8 @@ async def test_asked_to_stop_the_bar_tells_how_many_are_waited_for_and_how_long(
     await look(progress)
 
     assert screen.lines()[:2] == [
-        "stopping: starting nothing more, waiting for 1 in flight; Ctrl-C again leaves",
-        "  them at once",
+        "stopping: starting nothing more, waiting for 1 in flight",
+        "Ctrl-C again leaves them at once; nothing that is done is lost",
     ]
     assert "1 in flight" in screen.lines()[2]
     assert screen.lines()[2].endswith("waited 1m16s")
