@@ -8,7 +8,12 @@
     ├── FatalError           nothing will work any more: stop the run, the rest stays pending   exit 5, 6
     └── TaskError            about one task:
         ├── TransientError       try again, after ``retry_after_s`` if that is given
+        │   ├── NotSentError         nothing was sent: the same may be sent again, whatever it costs
+        │   ├── AnswerLostError      it was sent, or may have been: what costs money may have been accepted
+        │   ├── RateLimitedError     wait: it counts for nothing
+        │   └── RunFailedError       the provider's run failed for good: only a new submission can help
         ├── RejectedError        give up this task; the others go on
+        ├── GoneError            the provider no longer knows it: look for it in its history
         └── SubmissionUnknown    it may have been paid: never sent again blindly
 
 The branch is decided once, where a foreign error becomes one of ours; everyone above only asks which branch.
@@ -84,8 +89,31 @@ class TransientError(TaskError):
         self.retry_after_s = retry_after_s
 
 
+class NotSentError(TransientError):
+    """Nothing was sent: no address for the name, no connection, no TLS. Safe to send again, whatever it costs."""
+
+
+class AnswerLostError(TransientError):
+    """It was sent, or may have been, and no whole answer came. A submission that meets this may have been accepted."""
+
+
+class RateLimitedError(TransientError):
+    """The other side asks to wait (HTTP 429). That is no failure and counts as no attempt."""
+
+
+class RunFailedError(TransientError):
+    """A submission was accepted and came to a definite end without success: asking for it again is of no use.
+
+    Only a new submission may work. Other TransientErrors of the same step mean: ask again, submit nothing.
+    """
+
+
 class RejectedError(TaskError):
     """This task will never work as it is."""
+
+
+class GoneError(TaskError):
+    """The provider does not know the submission, or no longer. It may have been paid: its history is asked first."""
 
 
 class SubmissionUnknown(TaskError):  # noqa: N818 - it is the field's word, and a state rather than an error
