@@ -1,12 +1,14 @@
 """What a model is: its parameters, what comes out, and what it takes. Descriptions only, no I/O."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from batchup.models.billing import FLAT, Quantity
+from batchup.models.prices import Per, Priced, UnitPrice
 from batchup.source import Kind, Media, Size
 
 
@@ -54,8 +56,18 @@ class Model(Protocol):
     def refuse(self, params: Any, media: Media) -> str | None:
         """Return why this input cannot be taken, as a person would say it; None if it can."""
 
-    def price_usd(self, params: Any, media: Media | None) -> Decimal | None:
-        """Return the estimated price of one task in USD; None where it cannot be known beforehand."""
+    def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:
+        """Return the estimated price of one task in USD; None where it cannot be known beforehand.
+
+        Args:
+            params: An instance of :attr:`params`.
+            media: The input, None for a URL that nobody has read yet.
+            unit_usd: Price of one unit, in place of the one that was read.
+        """
+
+    @property
+    def price_note(self) -> str:
+        """The price as ``batchup models`` shows it, with the date on which it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +103,137 @@ class LocalModel:
         """See :meth:`Model.refuse`."""
         return self.refusal(params, media)
 
-    def price_usd(self, params: Any, media: Media | None) -> Decimal | None:  # noqa: ARG002 - it costs nothing
+    def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:  # noqa: ARG002 - it costs nothing
         """Nothing."""
         return Decimal(0)
+
+    @property
+    def price_note(self) -> str:
+        """See :attr:`Model.price_note`."""
+        return "free"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FalModel:
+    """A model that runs on fal, for money.
+
+    Attributes:
+        app: Id of its endpoint on fal, with the sub-path: ``fal-ai/seedvr/upscale/image``.
+        input: The parameter that takes the input's URL.
+        output: Path to the file in the answer, with dots: ``image``, ``images.0``.
+        price: Of one unit; None where nobody has said it.
+        quantity: How many units one output is.
+    """
+
+    name: str
+    kind: Kind
+    params: type[Params]
+    summary: str
+    app: str
+    input: str
+    output: str
+    size_of: Callable[[Any, Media], Size | None]
+    ext_of: Callable[[Any, Media | None, str], str]
+    refusal: Callable[[Any, Media], str | None]
+    price: UnitPrice | None
+    quantity: Quantity
+    endpoint: str = ""
+
+    def size(self, params: Any, media: Media) -> Size | None:
+        """See :meth:`Model.size`."""
+        return self.size_of(params, media) if media.width and media.height else None
+
+    def ext(self, params: Any, media: Media | None, ending: str) -> str:
+        """See :meth:`Model.ext`."""
+        return self.ext_of(params, media, ending)
+
+    def refuse(self, params: Any, media: Media) -> str | None:
+        """See :meth:`Model.refuse`."""
+        return self.refusal(params, media)
+
+    def body(self, params: Params, url: str) -> dict[str, Any]:
+        """Return what is sent: the input's URL and all parameters that have a value, whole numbers without a fraction."""
+        given = {name: _plain(value) for name, value in params.model_dump().items() if value is not None}
+        return {**given, self.input: url}
+
+    def file(self, answer: Any) -> Mapping[str, Any] | None:
+        """Return the file that an answer holds: its ``url`` and often ``content_type``, ``width`` and ``height``.
+
+        None if there is none where :attr:`output` says.
+        """
+        for part in self.output.split("."):
+            if isinstance(answer, list) and part.isdecimal() and int(part) < len(answer):
+                answer = answer[int(part)]
+            else:
+                answer = answer.get(part) if isinstance(answer, dict) else None
+        found = {"url": answer} if isinstance(answer, str) else answer
+        return found if isinstance(found, dict) and isinstance(found.get("url"), str) else None
+
+    def units(self, params: Any, media: Media | None) -> Decimal | None:
+        """Return how many units of its price one task is; None where it cannot be known beforehand."""
+        priced = self._priced(params, media)
+        return priced.units if priced else None
+
+    def is_estimate(self, params: Any, media: Media | None) -> bool:
+        """Tell whether the price is a guess even though the input is known."""
+        priced = self._priced(params, media)
+        return priced is not None and not priced.exact
+
+    def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:
+        """See :meth:`Model.price_usd`."""
+        units = self.units(params, media)
+        return self._usd(units, unit_usd)
+
+    def charged_usd(
+        self,
+        params: Any,
+        media: Media | None,
+        size: Size | None,
+        billable_units: Decimal | None = None,
+        unit_usd: Decimal | None = None,
+    ) -> Decimal | None:
+        """Return what was really billed in USD; None where neither fal nor the output tells.
+
+        Args:
+            params: An instance of :attr:`params`.
+            media: The input; for a URL the output, which lasts as long.
+            size: Of the output.
+            billable_units: What fal says it billed.
+            unit_usd: Price of one unit, in place of the one that was read.
+        """
+        if billable_units is not None:
+            return self._usd(billable_units, unit_usd)
+        priced = self.quantity(self.price, params, media, size) if self.price else None
+        return self._usd(priced.units if priced else None, unit_usd)
+
+    def repriced(self, usd: Decimal, per: Per | None = None) -> "FalModel":
+        """Return the same model at another price.
+
+        Args:
+            usd: Of one unit.
+            per: What a unit is. The model's own, or None, keeps all else that the price depends on; another one is
+                the whole price.
+        """
+        if self.price and per in {None, self.price.per}:
+            return replace(self, price=self.price.at(usd))
+        flat: Per = per or "output"
+        return replace(self, price=UnitPrice(usd=usd, per=flat, unit=flat), quantity=FLAT[self.kind][flat])
+
+    @property
+    def price_note(self) -> str:
+        """See :attr:`Model.price_note`."""
+        return str(self.price) if self.price else "unknown"
+
+    def _priced(self, params: Any, media: Media | None) -> Priced | None:
+        if self.price is None:
+            return None
+        return self.quantity(self.price, params, media, self.size(params, media) if media else None)
+
+    def _usd(self, units: Decimal | None, unit_usd: Decimal | None) -> Decimal | None:
+        usd = unit_usd if unit_usd is not None else self.price.usd if self.price else None
+        # What is free is free, however much of it there is.
+        return usd if usd == 0 else usd * units if usd is not None and units is not None else None
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
