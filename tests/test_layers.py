@@ -10,10 +10,13 @@ PACKAGE = Path(__file__).parent.parent / "batchup"
 # From the top to the ground. A module may import from its own layer and from those below it.
 LAYERS = [
     ["cli", "__main__"],
+    ["rehearsal"],
     ["__init__"],
     ["run", "progress"],
     ["survey"],
-    ["dispatcher", "attempt", "plan"],
+    ["dispatcher", "attempt", "planner"],
+    ["occupied", "contents"],
+    ["plan"],
     ["batch", "history", "outputs", "expand", "variants", "recorder", "shutdown", "spool", "summary"],
     ["inputs", "naming", "figures"],
     ["ledger", "providers", "manifest"],
