@@ -1,0 +1,91 @@
+"""Gate: every call passes it. It takes note, asks for the key, and lets go wrong what is to go wrong."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+from aiohttp import web
+
+from batchup.rehearsal import answers, wire
+from batchup.rehearsal.answers import Answer
+from batchup.rehearsal.faults import Cut, Delay, Dice, Fault, Redirect, Step
+from batchup.rehearsal.record import Record
+from batchup.rehearsal.wire import Content
+
+Handler = Callable[[web.Request, Fault | None], Awaitable[Content | web.StreamResponse]]
+"""Answers a call. Of the fault it heeds what no one else can: how a body comes in, how a stream goes out."""
+
+Door = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Gate:
+    """Stands before every service."""
+
+    def __init__(self, record: Record, dice: Dice, key: str) -> None:
+        self._record = record
+        self._dice = dice
+        self._key = f"Key {key}"
+
+    def door(self, service: str, step: Step, handler: Handler, *, streams: bool = False) -> Door:
+        """Return *handler* behind the gate.
+
+        Args:
+            service: Of its kind; all but the CDN ask for the account's key.
+            step: What the calls are counted as.
+            handler: See :data:`Handler`.
+            streams: Whether it writes its own answer.
+        """
+
+        async def pass_(request: web.Request) -> web.StreamResponse:
+            with self._record.call(service, step, request.method, request.path_qs, request.headers):
+                if service != "cdn" and request.headers.get("Authorization") != self._key:
+                    return await wire.send(request, answers.wrong_key(), None)
+                fault = self._dice.throw(step, request.match_info.get("endpoint", ""))
+                if fault is not None:
+                    self._record.faults[f"{step} {type(fault).__name__}"] += 1
+                early = await self._instead(request, fault)
+                if early is not None:
+                    return early
+                return await self._through(request, handler, fault, streams=streams)
+
+        return pass_
+
+    async def _instead(self, request: web.Request, fault: Fault | None) -> web.StreamResponse | None:
+        """Do what keeps a call from taking effect."""
+        if isinstance(fault, Answer) and not fault.acted:
+            return await wire.send(request, fault, None)
+        if isinstance(fault, Redirect):
+            to = Answer(fault.status, headers={"Location": fault.to})
+            return await wire.send(request, to, None)
+        if isinstance(fault, Cut) and fault.when in {"reading", "before"}:
+            await wire.swallow(request, fault.at if fault.when == "reading" else 1.0)
+            return _silence(request, fault)
+        return None
+
+    async def _through(
+        self, request: web.Request, handler: Handler, fault: Fault | None, *, streams: bool
+    ) -> web.StreamResponse:
+        content = await handler(request, fault)
+        if isinstance(fault, Delay):
+            await anyio.sleep(fault.seconds)
+        if isinstance(fault, Cut) and fault.when == "after" and not streams:
+            return _silence(request, fault)
+        if isinstance(fault, Answer):
+            content = fault
+        return (
+            content if isinstance(content, web.StreamResponse) else await wire.send(request, content, fault)
+        )
+
+    def stranger(self, service: str) -> Door:
+        """Return what answers calls that no service knows."""
+
+        async def refuse(request: web.Request) -> web.StreamResponse:
+            with self._record.call(service, "", request.method, request.path_qs, request.headers):
+                return await wire.send(request, answers.said({"detail": "Not Found"}, 404), None)
+
+        return refuse
+
+
+def _silence(request: web.Request, fault: Cut) -> web.StreamResponse:
+    wire.cut(request, fault)
+    # aiohttp finds the connection closed, and writes nothing.
+    return web.Response()

@@ -1,0 +1,1 @@
+"""The platform's services, each at an origin of its own."""

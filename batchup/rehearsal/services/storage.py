@@ -1,0 +1,48 @@
+"""Storage: tokens for uploads, from the REST service."""
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from batchup.rehearsal.answers import Answer, said
+from batchup.rehearsal.faults import Fault
+from batchup.rehearsal.gate import Gate
+
+TOKEN_TYPE = "Bearer"  # noqa: S105 - a scheme's name
+
+
+class Tokens:
+    """Gives tokens, and knows which are good."""
+
+    def __init__(self, lifetime_s: float) -> None:
+        """Take the real seconds for which a token is good."""
+        self._lifetime_s = lifetime_s
+        self._ends_s: dict[str, float] = {}
+        self.cdn_url = ""
+
+    def add(self, router: web.UrlDispatcher, gate: Gate) -> None:
+        """Put the service's address into *router*."""
+        router.add_post("/storage/auth/token", gate.door("rest", "token", self.give))
+
+    async def give(self, request: web.Request, _: Fault | None) -> Answer:
+        """Give a token."""
+        if request.query.get("storage_type") != "fal-cdn-v3":
+            return said({"detail": "Unknown storage type"}, 400)
+        token = f"token-{uuid.uuid4().hex}"
+        self._ends_s[token] = time.monotonic() + self._lifetime_s
+        ends_at = datetime.now(UTC) + timedelta(seconds=self._lifetime_s)
+        return said(
+            {
+                "token": token,
+                "token_type": TOKEN_TYPE,
+                "base_url": self.cdn_url,
+                "expires_at": ends_at.isoformat(),
+            }
+        )
+
+    def good(self, authorization: str) -> bool:
+        """Return whether a header names a token that has not ended."""
+        scheme, _, token = authorization.partition(" ")
+        return scheme == TOKEN_TYPE and self._ends_s.get(token, 0.0) > time.monotonic()
