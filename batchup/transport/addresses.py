@@ -161,7 +161,7 @@ def proxy_of(url: URL, proxies: Mapping[str, str]) -> URL | None:
     """
     address = proxies.get(url.scheme.lower())
     host = url.raw_host or ""
-    if not address or _is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
+    if not address or is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
         return None
     proxy = URL(address if "://" in address else f"http://{address}")
     if proxy.scheme not in {"http", "https"}:
@@ -170,7 +170,8 @@ def proxy_of(url: URL, proxies: Mapping[str, str]) -> URL | None:
     return proxy
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether *host*, a name or an address, is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,0 +1,1 @@
+"""fal: upscalers that cost money, through a queue that outlives this process."""
