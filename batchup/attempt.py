@@ -78,8 +78,25 @@ class Attempts:
         """Write the output of another task, *done*, under this one's name; run it if that output is gone."""
         await self._guarded(step, partial(self._copy, done=done))
 
-    async def give_up(self, step: Step, kind: str, message: str, *, tried: bool = False) -> None:
-        """Record that a task fails."""
+    async def fail(self, step: Step, kind: str, message: str) -> None:
+        """Record that a task fails without being tried."""
+
+        async def untried(step: Step) -> None:
+            await self._give_up(step, kind, message, tried=False)
+
+        await self._guarded(step, untried)
+
+    async def stage(self, step: Step, done: Done) -> None:
+        """Copy the output of another task, *done*, beside this one's name, where :meth:`copy` finds it."""
+
+        async def copied(step: Step) -> None:
+            job = await self._prepare(step)
+            original = self.output_dir / to_path(done.output)
+            await to_thread.run_sync(outputs.copy, original, job.part, done.sha256)
+
+        await self._guarded(step, copied)
+
+    async def _give_up(self, step: Step, kind: str, message: str, *, tried: bool) -> None:
         attempt = step.attempts + tried
         await self.record(
             Failed(id=step.task.id, attempt=attempt, kind=kind, message=message, at=self.clock.utc())
@@ -100,7 +117,7 @@ class Attempts:
         try:
             await work(step)
         except RejectedError as error:
-            await self.give_up(step, error.kind, str(error), tried=True)
+            await self._give_up(step, error.kind, str(error), tried=True)
         except TransientError as error:
             await self._exhausted(step, error)
         except SubmissionUnknown as error:
@@ -152,10 +169,10 @@ class Attempts:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(_clear, job)
 
-    async def _prepare(self, step: Step) -> Job:
+    async def _prepare(self, step: Step, *, keep: bool = False) -> Job:
         output = self.output_dir / to_path(step.task.output)
         part = outputs.part_path(output, step.task.id)
-        await to_thread.run_sync(outputs.prepare, output, part, self.output_dir)
+        await to_thread.run_sync(partial(outputs.prepare, output, part, self.output_dir, keep=keep))
         source = step.task.source
         return Job(
             task=step.task,
@@ -218,6 +235,7 @@ class Attempts:
                         attempt=tries,
                         kind=error.kind,
                         message=str(error),
+                        step="work",
                         wait_s=round(wait_s, 3),
                         at=self.clock.utc(),
                     )
@@ -258,6 +276,7 @@ class Attempts:
                     height=found.height,
                     source_sha256=found.source_sha256,
                     content=content,
+                    stripped=not self.keep_metadata,
                     unexpected_size=task.size is not None and task.size != (found.width, found.height),
                     attempt=step.attempts + 1,
                     seconds=round(self.clock.now_s() - started_s, 3),
@@ -269,11 +288,19 @@ class Attempts:
 
     async def _copy(self, step: Step, done: Done) -> None:
         started_s = self.clock.now_s()
-        job = await self._prepare(step)
+        job = await self._prepare(step, keep=True)
         original = self.output_dir / to_path(done.output)
-        if not await to_thread.run_sync(outputs.copy, original, job.part, done.sha256):
+        try:
+            copied = await to_thread.run_sync(outputs.copy, original, job.part, done.sha256)
+            if copied:
+                await self._place_copy(step, job, done, started_s)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(_clear, job)
+        if not copied:
             await self._run(step)
-            return
+
+    async def _place_copy(self, step: Step, job: Job, done: Done, started_s: float) -> None:
         with anyio.CancelScope(shield=True):
             await self._place(
                 step,
@@ -319,10 +346,10 @@ def _unchanged(step: Step) -> None:
     try:
         stat = source.file.stat()
     except OSError as error:
-        message = f"{source.label} cannot be read any more: {error.strerror or error}"
+        message = f"it cannot be read any more: {error.strerror or error}"
         raise RejectedError(message, kind="input_vanished") from error
     if (stat.st_size, stat.st_mtime_ns) != (source.size_bytes, source.mtime_ns):
         raise RejectedError(
-            f"{source.label} changed while the job ran; run again to take it as it is now",
+            "it changed while the job ran; run again to take it as it is now",
             kind="input_changed",
         )

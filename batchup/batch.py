@@ -117,9 +117,11 @@ class _Names:
         return found[:MAX_FAULTS]
 
     def _clashes(self, suspects: list[Task]) -> list[Fault]:
-        found = []
+        found: list[Fault] = []
         first: dict[str, Task] = {}
         for task in suspects:
+            if len(found) == MAX_FAULTS:
+                break
             name = folded(task.output)
             if hash(name) in self._inputs:
                 found.append(
@@ -144,8 +146,12 @@ class _Names:
 
     def _remedy(self, one: Task, other: Task) -> str:
         """Return the template that would tell these two apart."""
-        template = self._manifest.output.name or "{dir}/{stem}{ext}"
-        stem = template.removesuffix("{ext}")
+        names = self._manifest.matrix.values if self._manifest.matrix else ()
+        varied = "".join(f"-{{{name}}}" for name in names)
+        template = self._manifest.output.name or f"{{dir}}/{{stem}}{varied}{{ext}}"
+        stem = (
+            template.removesuffix("{ext}") if template.endswith("{ext}") else posixpath.splitext(template)[0]
+        )
         if one.source.root != other.source.root and posixpath.basename(one.source.base) != posixpath.basename(
             other.source.base
         ):
@@ -163,7 +169,8 @@ class _Names:
         for name, value in one.params.items():
             if other.params.get(name) != value:
                 return stem + f"-{{{name}}}" + "{ext}"
-        return stem + "-{index}{ext}"
+        # Unlike {index} it stays the same whatever is added to the folder.
+        return stem + "-{hash}{ext}"
 
     def _fault(self, message: str) -> Fault:
         return self._manifest.fault(("output", "name"), message)

@@ -5,6 +5,7 @@
     BatchupError
     ├── ManifestError        the manifest or the command line is wrong: nothing was done        exit 2
     ├── LedgerError          the ledger is in use, damaged, missing, or some other file         exit 4
+    ├── Interrupted          a person ended it before anything was run                        exit 128 + signal
     ├── FatalError           nothing will work any more: stop the run, the rest stays pending   exit 5, 6
     └── TaskError            about one task:
         ├── TransientError       try again, after ``retry_after_s`` if that is given
@@ -67,6 +68,14 @@ class FatalError(BatchupError):
     def __init__(self, message: str, *, stopped: Literal["account", "disk"]) -> None:
         super().__init__(message)
         self.stopped = stopped
+
+
+class Interrupted(BatchupError):  # noqa: N818 - it is what happened, and no error
+    """A person ended the command before anything was run."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__("interrupted before anything was run")
+        self.signum = signum
 
 
 class TaskError(BatchupError):

@@ -148,6 +148,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
         source_sha256: Content hash of the input.
         content: Id of this work on these contents (:meth:`batchup.task.Recipe.content_id`).
         copied_from: Id of the task whose output was copied, where nothing had to be run.
+        stripped: Whether it was made without EXIF and its kin.
         unexpected_size: The output decodes, but has not the size that was expected.
         seconds: From the start of the attempt to here.
     """
@@ -162,6 +163,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
     source_sha256: str = ""
     content: str = ""
     copied_from: str = ""
+    stripped: bool = False
     unexpected_size: bool = False
     attempt: int = 1
     seconds: float = 0.0
@@ -171,12 +173,18 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 
 class Retried(Event, frozen=True, kw_only=True, tag="retried"):
-    """An attempt failed in a way that may pass; the next follows after *wait_s* seconds."""
+    """Something failed in a way that may pass; it is tried again after *wait_s* seconds.
+
+    Attributes:
+        step: Empty for a submission, which has definitely failed; else what is tried again for free: ``prepare``,
+            ``complete``, ``fetch``.
+    """
 
     id: str
     attempt: int
     kind: str
     message: str
+    step: str = ""
     wait_s: float
     at: datetime
 

@@ -20,6 +20,7 @@ class Expansion:
 
     Attributes:
         made: Number of tasks made so far.
+        fitted: For each rule, the number of sources that it was the first to fit.
     """
 
     def __init__(self, manifest: Manifest, now: datetime) -> None:
@@ -33,6 +34,7 @@ class Expansion:
             ManifestError: A combination is none that its model takes.
         """
         self.made = 0
+        self.fitted = [0] * len(manifest.rules)
         self._manifest = manifest
         self._now = now
         self._variants = variants(manifest)
@@ -46,15 +48,31 @@ class Expansion:
         number = next(
             (n for n, rule in enumerate(self._manifest.rules) if matches(rule.match, source, self._now)), None
         )
+        if number is not None:
+            self.fitted[number] += 1
         if number is not None and self._manifest.rules[number].skip:
             yield Skipped(source.label, "skipped by a rule", f"rule {number + 1}")
             return
         chosen = self._variants[number]
-        if not chosen and self._manifest.matrix is None:
+        if not chosen:
+            if self._has_model(number):
+                yield Skipped(source.label, "excluded by the matrix")
+                return
             message = f"{source.label} falls under no rule with a model, and there is no model for the others"
             raise ManifestError([self._manifest.fault(("model",), message)])
+        told = set()
         for variant in chosen:
-            yield self._task(source, variant)
+            made = self._task(source, variant)
+            if isinstance(made, Skipped):
+                if made in told:
+                    continue
+                told.add(made)
+            yield made
+
+    def _has_model(self, number: int | None) -> bool:
+        manifest = self._manifest
+        by_rule = number is not None and manifest.rules[number].model
+        return bool(manifest.model or by_rule or (manifest.matrix and manifest.matrix.model))
 
     def _task(self, source: Source, variant: Variant) -> Task | Skipped:
         model, media = variant.model, source.media
@@ -74,10 +92,10 @@ class Expansion:
             number=self.made,
             width=width,
             height=height,
-            sha256=lambda: sha256(source.name),
+            sha256=lambda: _hash(source),
         )
         try:
-            output = render(variant.template, source, about)
+            output = _named(variant, source, about)
         except UnnameableError as error:
             message = f"{source.label}: {error}"
             raise ManifestError([self._manifest.fault(("output", "name"), message)]) from error
@@ -95,23 +113,18 @@ class Expansion:
 
 
 def expand(
-    manifest: Manifest,
-    found: Iterator[Source | Skipped],
-    now: datetime,
-    progress: Callable[[int], None] = lambda _: None,
+    expansion: Expansion, found: Iterator[Source | Skipped], progress: Callable[[int], None] = lambda _: None
 ) -> Iterator[Task | Skipped]:
     """Yield every task of the manifest, and everything left out with its reason, in the inputs' order.
 
     Args:
-        manifest: What to make of the sources.
+        expansion: What to make of the sources.
         found: From :func:`batchup.inputs.find`.
-        now: Aware; ages in rules count from here.
         progress: Called with the number of sources so far, now and then.
 
     Raises:
         ManifestError: Some inputs have no model or no name; up to :data:`MAX_FAULTS` of them are told.
     """
-    expansion = Expansion(manifest, now)
     faults: list[Fault] = []
     for number, source in enumerate(found, 1):
         if number % 1000 == 0:
@@ -127,6 +140,23 @@ def expand(
                 break
     if faults:
         raise ManifestError(faults)
+
+
+def _named(variant: Variant, source: Source, about: About) -> str:
+    output = render(variant.template, source, about)
+    if not output.lower().endswith(about.ext):
+        message = f"{output!r} does not end in {about.ext}, the format that comes out; end with {{ext}}"
+        raise UnnameableError(message)
+    return output
+
+
+def _hash(source: Source) -> str:
+    if source.url:
+        raise UnnameableError("{hash} is not known of a URL before it is read")
+    try:
+        return sha256(source.name)
+    except OSError as error:
+        raise UnnameableError(f"{{hash}} cannot be taken: {error.strerror or error}") from error
 
 
 def _ending(path: str) -> str:

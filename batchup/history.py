@@ -40,7 +40,7 @@ class Record(msgspec.Struct, gc=False):
     """What is known of one task. Small: a library has many.
 
     Attributes:
-        seen: Offset in the ledger of the line that names its input; -1 before this run's are written.
+        seen: Offset in the ledger of the line that names its input.
         last: Offset of the line that made its state.
         attempts: Submissions so far.
         failure: Class of the error, where it failed.
@@ -64,6 +64,7 @@ class _Line(msgspec.Struct, gc=False):
     id: str = ""
     attempt: int = 1
     kind: str = ""
+    step: str = ""
     content: str = ""
     estimated_usd: str | None = "0"
     charged_usd: str | None = "0"
@@ -98,7 +99,7 @@ class History:
     Attributes:
         records: Task id (16 bytes) -> Record.
         contents: Content id (16 bytes) -> id of the task that has, or first had, this work on these contents.
-        outputs: Hashes of the path texts of all outputs ever written or meant to be.
+        claims: Hash of an output's path text -> offset of the last ``task`` or ``done`` line that names it.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
     """
@@ -106,7 +107,7 @@ class History:
     def __init__(self, read_line: Callable[[int], bytes] | None = None) -> None:
         self.records: dict[bytes, Record] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.outputs: set[int] = set()
+        self.claims: dict[int, int] = {}
         self.money = Money()
         self.job = ""
         self.runs = 0
@@ -136,7 +137,7 @@ class History:
         return self
 
     def add(self, line: bytes, offset: int = -1) -> None:
-        """Take in one line; *offset* is where it stands in the ledger, -1 for a line of this run."""
+        """Take in one line; *offset* is where it stands in the ledger, -1 for nowhere."""
         parsed = self._decode(line)
         fold = self._folds.get(parsed.event)
         if fold is not None:
@@ -169,6 +170,11 @@ class History:
         """Read the line that made the task's state."""
         return self._event(record.last)
 
+    def claim(self, output: str) -> events.Seen | events.Done | None:
+        """Read the line that last named an output: that it is there, or that it was meant to be."""
+        event = self._event(self.claims.get(hash(output), -1))
+        return event if isinstance(event, events.Seen | events.Done) and event.output == output else None
+
     def counts(self) -> Counter[State]:
         """Return the number of the job's tasks in each state, orphans left out."""
         return Counter(record.state for record in self.records.values() if not record.orphaned)
@@ -176,6 +182,10 @@ class History:
     def failures(self) -> Counter[str]:
         """Return the number of the job's failed tasks by class of error."""
         return Counter(r.failure for r in self.records.values() if r.state is State.FAILED and not r.orphaned)
+
+    def failed(self) -> Iterator[Record]:
+        """Yield the job's failed tasks."""
+        return (r for r in self.records.values() if r.state is State.FAILED and not r.orphaned)
 
     def orphans(self) -> Iterator[tuple[str, Record]]:
         """Yield those tasks that the manifest no longer makes."""
@@ -205,7 +215,7 @@ class History:
             self._estimate(key, None)
         record.seen, record.orphaned = offset, False
         self._estimate(key, line.estimated_usd, add=True)
-        self.outputs.add(hash(line.output))
+        self.claims[hash(line.output)] = offset
         if line.content:
             self.contents.setdefault(bytes.fromhex(line.content), key)
 
@@ -232,6 +242,8 @@ class History:
             self._estimate(key, None)
 
     def _retried(self, line: _Line, _offset: int) -> None:
+        if line.step:
+            return  # what is free is tried again without a new submission
         record = self.records.get(bytes.fromhex(line.id))
         if record is not None:
             record.attempts = max(record.attempts, line.attempt)
@@ -245,6 +257,8 @@ class History:
             record = self.records[key] = Record()
         record.state, record.last = _STATES[line.event], offset
         record.attempts = max(record.attempts, line.attempt)
+        if record.state is State.DONE:
+            self.claims[hash(line.output)] = offset
         record.failure = line.kind if line.event == "failed" else ""
         if line.content and (record.state is State.DONE or bytes.fromhex(line.content) not in self.contents):
             self.contents[bytes.fromhex(line.content)] = key

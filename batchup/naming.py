@@ -114,6 +114,8 @@ def unfit(name: str) -> str | None:
         return f"{name!r} leaves the output folder"
     if name in {".", ""} or name.endswith("/"):
         return "the name is empty"
+    if name.startswith(".batchup/"):
+        return f"{name!r} is in the folder that ledgers are kept in"
     if len(name.encode()) > MAX_PATH_BYTES:
         return f"the path has {len(name.encode()):,} bytes; a disk holds {MAX_PATH_BYTES:,}"
     for part in name.split("/"):

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -70,8 +71,8 @@ def part_path(output: Path, task_id: str) -> Path:
     return output.with_name(f".{task_id[:16]}.part")
 
 
-def prepare(output: Path, part: Path, base: Path) -> None:
-    """Make the output's folders below *base*, and remove what an earlier run left at *part*.
+def prepare(output: Path, part: Path, base: Path, *, keep: bool = False) -> None:
+    """Make the output's folders below *base*, and remove what an earlier run left at *part*, unless told to keep it.
 
     Raises:
         FatalError: The folder cannot be written.
@@ -79,6 +80,8 @@ def prepare(output: Path, part: Path, base: Path) -> None:
     """
     try:
         _make_folders(output.parent, base)
+        if keep and part.exists():
+            return
         part.unlink(missing_ok=True)
         # Found out now rather than after the work.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -131,10 +134,16 @@ def place(part: Path, output: Path, mtime_ns: int | None) -> Placed:
 def copy(source: Path, part: Path, sha256: str) -> bool:
     """Copy an output to *part* and return True; False if it is gone, or not any more what it was.
 
+    A *part* that holds it already is left as it is.
+
     Raises:
         FatalError: The disk refuses.
     """
     try:
+        if part.exists() and digest.sha256(part) == sha256:
+            return True
+        if not os.access(source, os.R_OK):
+            return False
         shutil.copyfile(source, part)
         if digest.sha256(part) == sha256:
             return True
@@ -150,15 +159,13 @@ def inspect(file: Path, done: Done, verify: Callable[[Path], object]) -> Finding
     """Return what has become of an output: judged by its contents, once its size or time differ."""
     try:
         stat = file.stat()
+        known = (stat.st_size, stat.st_mtime_ns) == (done.size_bytes, done.mtime_ns)
+        if known or (stat.st_size == done.size_bytes and digest.sha256(file) == done.sha256):
+            return "intact"
+        verify(file)
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
-    if (stat.st_size, stat.st_mtime_ns) == (done.size_bytes, done.mtime_ns):
-        return "intact"
-    if stat.st_size == done.size_bytes and digest.sha256(file) == done.sha256:
-        return "intact"
-    try:
-        verify(file)
-    except RejectedError:
+    except (RejectedError, OSError):
         return "damaged"
     return "changed"
 
@@ -173,5 +180,6 @@ def verify(file: Path) -> Media:
 
 
 def discard(part: Path) -> None:
-    """Remove a part that nobody needs any more."""
-    part.unlink(missing_ok=True)
+    """Remove a part that nobody needs any more; one that cannot be removed now is met by the next run."""
+    with suppress(OSError):
+        part.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import msgspec
 from tqdm import tqdm
 
 from batchup.clock import Clock, SystemClock
-from batchup.events import Done, Event, Failed, Held, Retried, encode
+from batchup.events import Done, Event, Failed, Held, Retried, Run, Stopped, encode
 from batchup.figures import Figures, Pace
 from batchup.history import History, State
 from batchup.plan import Action, Plan, Step
@@ -88,7 +88,11 @@ class Progress:
     def heard(self, event: Event) -> None:
         """Count what has become durable, and log it."""
         if isinstance(event, Done | Failed | Held | Retried):
-            LOG.info(_line(event), extra={"fields": msgspec.json.decode(encode(event))})
+            name, _ = self._running.get(event.id, ("", 0.0))
+            fields = {"input": name, **msgspec.json.decode(encode(event))}
+            LOG.info(_line(event, name), extra={"fields": fields})
+        elif isinstance(event, Run | Stopped):
+            LOG.info(_moment(event), extra={"fields": msgspec.json.decode(encode(event))})
         if isinstance(event, Done | Failed | Held):
             self._ended += 1
             self._done += isinstance(event, Done)
@@ -163,15 +167,18 @@ class Progress:
                 leave=False,
             )
         self._bar.bar_format, self._bar.ncols, self._bar.n = form, columns, figures.part
-        self._bar.refresh()
+        try:
+            self._bar.refresh()
+        except OSError:
+            self._lose_terminal()
 
     def _tell(self, name: str, event: Failed) -> None:
         """Tell a failure by name."""
         self._failures += 1
         if self._failures <= MAX_TOLD:
-            self._say(f"failed: {name}: {event.message}")
+            self._say(f"failed: {name}: {event.message}", urgent=True)
         elif self._failures == MAX_TOLD + 1:
-            self._say("more failed; from here on they are only counted, and kept in the ledger")
+            self._say("more failed; from here on they are only counted, and kept in the ledger", urgent=True)
 
     def _say(self, text: str, *, urgent: bool = False) -> None:
         """Write lines above the bar."""
@@ -183,21 +190,43 @@ class Progress:
                 text, _columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
             )
             text = "\n".join(CLEAR + line for line in lines)
-        tqdm.write(text, file=sys.stderr)
+        try:
+            tqdm.write(text, file=sys.stderr)
+        except OSError:
+            self._lose_terminal()
 
     def _write(self, text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:
+            self._lose_terminal()
+
+    def _lose_terminal(self) -> None:
+        """Show nothing more: the terminal was closed, and the run goes on to where it can stop."""
+        self._show = self._terminal = False
+        self._bar = None
 
 
 def _columns() -> int:
     """Return the columns to use of the terminal that standard error is; a pseudo-terminal may say 0."""
-    return min(MAX_COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or MAX_COLUMNS)
+    try:
+        return min(MAX_COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or MAX_COLUMNS)
+    except OSError:  # it was closed
+        return MAX_COLUMNS
 
 
-def _line(event: Event) -> str:
+def _moment(event: Run | Stopped) -> str:
+    """Return a log line of the run itself."""
+    if isinstance(event, Run):
+        left_out = "".join(f", {number:,} {reason}" for reason, number in event.skipped.items())
+        return escape(f"run {event.job} begins: batchup {event.version}, process {event.pid}{left_out}")
+    return f"run ends after {event.elapsed_s:.1f} s" + (f": {event.why}" if event.why else "")
+
+
+def _line(event: Done | Failed | Held | Retried, name: str) -> str:
     """Return a log line: one event and its values."""
-    task = f"task {event.id[:8]}" if isinstance(event, Done | Failed | Held | Retried) else ""
+    task = f"task {event.id[:8]} {name}".rstrip()
     if isinstance(event, Done):
         how = f"copied from {event.copied_from[:8]}" if event.copied_from else f"in {event.seconds:.1f} s"
         return escape(f"{task} done {how}: {event.output} {event.width}x{event.height}")
@@ -205,6 +234,4 @@ def _line(event: Event) -> str:
         return escape(f"{task} retry {event.attempt} in {event.wait_s:.1f} s: {event.message}")
     if isinstance(event, Failed):
         return escape(f"{task} failed {event.kind}: {event.message}")
-    if isinstance(event, Held):
-        return escape(f"{task} held: {event.message}")
-    return ""
+    return escape(f"{task} held: {event.message}")

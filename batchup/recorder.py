@@ -2,23 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from batchup.events import Done, Event, encode
+from batchup.events import Event
 from batchup.history import History
 from batchup.ledger import Ledger
 
 Listener = Callable[[Event], None]
 
+CHUNK = 1000
+"""Events that are written and folded in one go: ten milliseconds of the event loop."""
+
 
 class Recorder:
-    """Makes events durable, then tells the history and the listeners.
-
-    Attributes:
-        done: Task id -> how it became done, in this run, for the tasks in *wanted*.
-    """
+    """Makes events durable, then tells the history and the listeners."""
 
     def __init__(self, ledger: Ledger, history: History, listeners: Sequence[Listener] = ()) -> None:
-        self.done: dict[str, Done] = {}
-        self.wanted: set[str] = set()
         self._ledger = ledger
         self._history = history
         self._listeners = listeners
@@ -29,8 +26,11 @@ class Recorder:
         Raises:
             FatalError: The disk refuses. Nobody has been told of them.
         """
-        await self._ledger.append(*events)
-        self._tell(events)
+        placed = await self._ledger.append(*events)
+        for event, (offset, line) in zip(events, placed, strict=True):
+            self._history.add(line, offset)
+            for listener in self._listeners:
+                listener(event)
 
     async def record_all(self, events: Iterable[Event]) -> None:
         """Append many events; return when all are durable."""
@@ -42,15 +42,3 @@ class Recorder:
                 chunk.clear()
         if chunk:
             await self.record(*chunk)
-
-    def _tell(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self._history.add(encode(event))
-            if isinstance(event, Done) and event.id in self.wanted:
-                self.done[event.id] = event
-            for listener in self._listeners:
-                listener(event)
-
-
-CHUNK = 5000
-"""Events that are encoded and written in one go: some megabytes."""

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from batchup import events, outputs
 from batchup.attempt import Attempts, Watcher
 from batchup.clock import Clock, SystemClock
 from batchup.dispatcher import dispatch
-from batchup.errors import FatalError
+from batchup.errors import BatchupError, FatalError, Interrupted
 from batchup.history import History, State
 from batchup.ledger import index, open_ledger
 from batchup.manifest import Manifest
@@ -29,13 +29,16 @@ from batchup.providers.local.provider import LocalProvider
 from batchup.recorder import Recorder
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown, open_signals
-from batchup.source import Source
+from batchup.source import Source, to_path
 from batchup.summary import Summary, summarise
 from batchup.survey import survey
 from batchup.version import __version__
 
 if TYPE_CHECKING:
     from batchup.transport import Transport
+
+_OWN_TROUBLES = ("input_", "output_", "worker_", "no_worker", "out_of_memory")
+"""Classes of failures that say nothing of another file with the same contents begin so."""
 
 EXAMINE_BYTES_A_PIXEL = 8
 """What decoding an output needs, leaning high: four bytes of pixels, and the file."""
@@ -110,15 +113,23 @@ async def run(
 
 
 async def _run(manifest: Manifest, options: Options, reporter: Reporter, clock: Clock) -> Outcome:
+    shutdown = Shutdown(reporter.stopping)
+    async with open_signals(shutdown):
+        return await _planned(manifest, options, reporter, clock, shutdown)
+
+
+async def _planned(
+    manifest: Manifest, options: Options, reporter: Reporter, clock: Clock, shutdown: Shutdown
+) -> Outcome:
     path = manifest.ledger_path
     plan = None
     if not path.exists():
         # Before anything is created: what is wrong with a new job leaves no trace.
-        plan = await _survey(manifest, History(), options, reporter, clock)
+        plan = await _survey(manifest, History(), options, reporter, clock, shutdown)
     async with open_ledger(path) as ledger:
         history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
         if plan is None or history.runs:
-            plan = await _survey(manifest, history, options, reporter, clock)
+            plan = await _survey(manifest, history, options, reporter, clock, shutdown)
         if not options.confirm(plan):
             return Outcome(plan)
         one = _Run(
@@ -129,17 +140,25 @@ async def _run(manifest: Manifest, options: Options, reporter: Reporter, clock: 
             history,
             plan,
             recorder=Recorder(ledger, history, [reporter.heard]),
-            shutdown=Shutdown(reporter.stopping),
+            shutdown=shutdown,
         )
         return await one.execute()
 
 
 async def _survey(
-    manifest: Manifest, history: History, options: Options, reporter: Reporter, clock: Clock
+    manifest: Manifest,
+    history: History,
+    options: Options,
+    reporter: Reporter,
+    clock: Clock,
+    shutdown: Shutdown,
 ) -> Plan:
-    return await to_thread.run_sync(
-        survey, manifest, history, options.choice, clock.utc(), reporter.finding, abandon_on_cancel=False
-    )
+    def found(inputs: int) -> None:
+        if shutdown.signum is not None:
+            raise Interrupted(shutdown.signum)
+        reporter.finding(inputs)
+
+    return await to_thread.run_sync(survey, manifest, history, options.choice, clock.utc(), found)
 
 
 @dataclass
@@ -159,27 +178,48 @@ class _Run:
     async def execute(self) -> Outcome:
         """Run the plan to its end, or to where something stops it."""
         started_s = self.clock.now_s()
-        async with open_signals(self.shutdown):
-            try:
-                await self.recorder.record_all(self._opening())
-                index.remember(self.manifest.file, self.manifest.name, self.manifest.ledger_path)
-                self.reporter.begin(self.plan, self.history)
-                await self._work()
-            except FatalError as error:
-                self.stop(error)
-            why = self._why()
-            elapsed_s = round(self.clock.now_s() - started_s, 1)
-            try:
-                await self.recorder.record(events.Stopped(why=why, elapsed_s=elapsed_s, at=self.clock.utc()))
-            except FatalError as error:
-                self.stop(error)
-        summary = summarise(self.history)
+        await self._guarded(self._all)
+        elapsed_s = round(self.clock.now_s() - started_s, 1)
+        await self._guarded(
+            lambda: self.recorder.record(
+                events.Stopped(why=self._why(), elapsed_s=elapsed_s, at=self.clock.utc())
+            )
+        )
+        summary = await to_thread.run_sync(summarise, self.history)
         return Outcome(
             plan=self.plan,
             summary=msgspec.structs.replace(summary, stopped=self._why(), elapsed_s=elapsed_s),
             signum=self.shutdown.signum,
             fatal=str(self.fatal or ""),
         )
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Let what makes further work useless end the run, not the report of it."""
+        try:
+            await work()
+        except FatalError as error:
+            self.stop(error)
+        except BaseExceptionGroup as group:
+            one = _only(group)
+            if not isinstance(one, FatalError):
+                raise
+            self.stop(one)
+
+    async def _all(self) -> None:
+        await self.recorder.record_all(self._opening())
+        index.remember(self.manifest.file, self.manifest.name, self.manifest.ledger_path)
+        await to_thread.run_sync(self._clear)
+        self.reporter.begin(self.plan, self.history)
+        await self._work()
+
+    def _clear(self) -> None:
+        """Remove what killed runs left of tasks that are no more."""
+        for task_id in self.plan.orphans:
+            record = self.history.get(task_id)
+            seen = self.history.seen(record) if record else None
+            if seen is not None:
+                output = self.manifest.output_dir / to_path(seen.output)
+                outputs.discard(outputs.part_path(output, task_id))
 
     def stop(self, error: FatalError) -> None:
         """Start nothing more, because of *error*."""
@@ -257,14 +297,15 @@ class _Run:
     async def _lane(self, name: str, pool: Pool, transport: "Transport | None") -> None:
         """Run all that one provider has to do: copies first, for they are free and quick; followers last."""
         attempts = self._attempts(LocalProvider(pool), pool, transport)
-        for action, work in (
-            (Action.COPY, partial(self._copy, attempts)),
-            (Action.RUN, attempts.run),
-            (Action.FOLLOW, partial(self._follow, attempts)),
+        targets = {step.task.output for step in self.plan.pick(Action.COPY, name)}
+        # What is itself about to be written over is brought to safety first: names may change places.
+        threatened = (step for step in self.plan.pick(Action.COPY, name) if step.other_output in targets)
+        for steps, work in (
+            (threatened, partial(self._stage, attempts)),
+            (self.plan.pick(Action.COPY, name), partial(self._copy, attempts)),
+            (self.plan.pick(Action.RUN, name), attempts.run),
+            (self.plan.pick(Action.FOLLOW, name), partial(self._follow, attempts)),
         ):
-            if action is Action.RUN:
-                self.recorder.wanted |= {step.other for step in self.plan.pick(Action.FOLLOW, name)}
-            steps = self.plan.pick(action, name)
             await dispatch(steps, work, workers=self._workers(), shutdown=self.shutdown)
 
     def _attempts(self, provider: Provider, pool: Pool, transport: "Transport | None") -> Attempts:
@@ -294,21 +335,34 @@ class _Run:
             stop=self.stop,
         )
 
+    async def _stage(self, attempts: Attempts, step: Step) -> None:
+        done = self._done(step)
+        if done is not None:
+            await attempts.stage(step, done)
+
     async def _copy(self, attempts: Attempts, step: Step) -> None:
-        record = self.history.get(step.other)
-        done = self.history.done(record) if record else None
+        done = self._done(step)
         await (attempts.copy(step, done) if done else attempts.run(step))
+
+    def _done(self, step: Step) -> events.Done | None:
+        """Return how the task that *step* is copied from became done."""
+        record = self.history.get(step.other)
+        return self.history.done(record) if record else None
 
     async def _follow(self, attempts: Attempts, step: Step) -> None:
         """Copy from the task with the same contents, which has had its turn."""
-        done = self.recorder.done.get(step.other)
+        done = self._done(step)
         if done is not None:
             await attempts.copy(step, done)
             return
         leader = self.history.get(step.other)
-        if leader is not None and leader.state is State.FAILED:
+        if leader is None or leader.state is not State.FAILED:
+            return  # it stays pending, as its leader does
+        if leader.failure.startswith(_OWN_TROUBLES):
+            await attempts.run(step)
+        else:
             message = f"it has the same contents as {step.detail}, which failed"
-            await attempts.give_up(step, leader.failure, message)
+            await attempts.fail(step, leader.failure, message)
 
 
 def _seen(step: Step, clock: Clock) -> events.Seen:
@@ -334,11 +388,12 @@ def _seen(step: Step, clock: Clock) -> events.Seen:
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the one error in nested groups; the group itself if there are several."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    """Return the one error in nested groups, the first of several of ours, or the group itself."""
+    errors: list[BaseException] = [group]
+    while any(isinstance(error, BaseExceptionGroup) for error in errors):
+        errors = [one for error in errors for one in getattr(error, "exceptions", (error,))]
+    ours = all(isinstance(error, BatchupError) for error in errors)
+    return errors[0] if ours or len(errors) == 1 else group
 
 
 def _cores() -> int:

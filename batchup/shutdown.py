@@ -57,9 +57,9 @@ class Shutdown:
 @asynccontextmanager
 async def open_signals(shutdown: Shutdown) -> AsyncIterator[None]:
     """Let SIGINT, SIGTERM and, where there is one, SIGHUP ask *shutdown* while the block lasts."""
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP"):
-        signals.append(signal.SIGHUP)
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What the caller has turned off stays off: nohup, or a job in the background of a script.
+    signals = [one for one in known if signal.getsignal(one) is not signal.SIG_IGN]
 
     async def listen() -> None:
         with anyio.open_signal_receiver(*signals) as received:
@@ -72,8 +72,9 @@ async def open_signals(shutdown: Shutdown) -> AsyncIterator[None]:
 
     listening = anyio.Event()
     async with anyio.create_task_group() as group:
-        group.start_soon(listen)
-        await listening.wait()
+        if signals:
+            group.start_soon(listen)
+            await listening.wait()
         try:
             yield
         finally:

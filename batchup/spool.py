@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from batchup.errors import FatalError
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 IN_MEMORY_BYTES = 16_000_000
@@ -30,7 +32,12 @@ class Spool(Generic[T]):
     def append(self, value: T) -> None:
         """Add *value* at the end. Not while somebody iterates."""
         data = self._encode(value)
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            message = f"no room for temporary files in {folder} ({error.strerror}); free some, or set TMPDIR"
+            raise FatalError(message, stopped="disk") from error
         self._ends.append(self._ends[-1] + len(data))
 
     def __getitem__(self, number: int) -> T:

@@ -1,10 +1,14 @@
 """How a job stands, in numbers: what ``status`` and the end of a run show."""
 
 from decimal import Decimal
+from itertools import islice
 
 import msgspec
 
-from batchup.history import IN_FLIGHT, History, State
+from batchup.events import Failed
+from batchup.history import IN_FLIGHT, History, Record, State
+
+MAX_FAILURES = 10
 
 
 class Tasks(msgspec.Struct, frozen=True):
@@ -29,6 +33,14 @@ class Cost(msgspec.Struct, frozen=True):
     budget: float | None
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """A task that failed, as people know it."""
+
+    input: str
+    kind: str
+    message: str
+
+
 class Summary(msgspec.Struct, frozen=True):
     """The document that ``status --json`` and ``run --json`` print.
 
@@ -36,6 +48,7 @@ class Summary(msgspec.Struct, frozen=True):
         stopped: None, or why the run ended early: ``budget``, ``window``, ``limit``, ``failures``,
             ``interrupted``, ``account``, ``disk``.
         failures: Class of error -> number of failed tasks.
+        failed: The first :data:`MAX_FAILURES` failed tasks.
         skipped: Reason -> number of inputs and tasks left out.
     """
 
@@ -44,6 +57,7 @@ class Summary(msgspec.Struct, frozen=True):
     tasks: Tasks
     cost_usd: Cost
     failures: dict[str, int]
+    failed: list[Failure]
     skipped: dict[str, int]
     elapsed_s: float
 
@@ -72,9 +86,16 @@ def summarise(history: History) -> Summary:
             budget=None if history.budget_usd is None else _dollars(history.budget_usd),
         ),
         failures=dict(history.failures().most_common()),
+        failed=[_failure(history, record) for record in islice(history.failed(), MAX_FAILURES)],
         skipped=dict(sorted(history.skipped.items())),
         elapsed_s=round(history.elapsed_s, 1),
     )
+
+
+def _failure(history: History, record: Record) -> Failure:
+    seen, failed = history.seen(record), history.last(record)
+    label = (seen.url or f"{seen.root}/{seen.path}") if seen else ""
+    return Failure(label, record.failure, failed.message if isinstance(failed, Failed) else "")
 
 
 def _dollars(amount: Decimal) -> float:

@@ -1,18 +1,19 @@
 """Manifest and history → plan: reads folders, asks nobody, changes nothing."""
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from batchup import inputs
 from batchup.batch import collect
-from batchup.errors import ManifestError
-from batchup.expand import expand
+from batchup.errors import Fault, ManifestError
+from batchup.expand import Expansion, expand
 from batchup.history import History
 from batchup.ledger import index
 from batchup.manifest import Manifest
-from batchup.plan import Choice, Plan, make
+from batchup.plan import Choice, Plan
+from batchup.planner import make
 from batchup.source import to_text
 from batchup.version import __version__
 
@@ -31,20 +32,20 @@ def survey(
         history: Of its ledger; empty where there is none.
         choice: What is asked of the run.
         now: Aware; ages in filters count from here.
-        progress: Called with the number of inputs found so far, now and then.
+        progress: Called with the number of inputs found so far, now and then. What it raises ends the survey.
 
     Raises:
         ManifestError: Input paths are missing, names collide, the ledger was left behind, and the like. Nothing has
             been written.
     """
-    _check_known(manifest)
+    check_known(manifest)
     _check_ledger(manifest)
     out = manifest.output_dir
     real_out = posixpath.realpath(out)
 
     def own(path: Path) -> bool:
         below = posixpath.relpath(posixpath.realpath(path), real_out)
-        return hash(to_text(below)) in history.outputs
+        return hash(to_text(below)) in history.claims
 
     found = inputs.find(
         manifest.inputs,
@@ -55,18 +56,40 @@ def survey(
         own=own,
         now=now,
     )
-    plan = make(collect(manifest, expand(manifest, found, now, progress)), history, manifest, choice)
-    plan.warnings = found.warnings
+    expansion = Expansion(manifest, now)
+    batch = collect(manifest, expand(expansion, found, progress))
+    plan = make(batch, history, manifest, choice, tick=lambda: progress(len(batch.tasks)))
+    plan.warnings += [*_lost(manifest), *found.warnings]
+    if expansion.made:
+        plan.warnings += [
+            manifest.fault(("rules", number), "fits no input")
+            for number, fitted in enumerate(expansion.fitted)
+            if not fitted
+        ]
     return plan
 
 
-def _check_known(manifest: Manifest) -> None:
-    """Refuse what a manifest may ask but this version does not do: a limit that is not kept is worse than none."""
+def _lost(manifest: Manifest) -> Iterator[Fault]:
+    """Yield that a ledger which was there is gone: perhaps a disk is missing."""
+    path = manifest.ledger_path
+    if not path.exists() and index.last(manifest.file, manifest.name) == path:
+        yield Fault(
+            "", 0, 0, f"this job's ledger was at {path} and is gone; without it everything begins anew"
+        )
+
+
+def check_known(manifest: Manifest) -> None:
+    """Refuse what a manifest may ask but this version does not do: a limit that is not kept is worse than none.
+
+    Raises:
+        ManifestError: Holds all such keys.
+    """
     asked = {
         ("run", "rate"): manifest.run.rate,
         ("run", "window"): manifest.run.window,
         ("run", "limits"): manifest.run.limits,
         ("run", "cluster"): manifest.run.cluster,
+        ("run", "stop_after"): "stop_after" in manifest.run.model_fields_set,
         ("output", "sidecar"): manifest.output.sidecar,
         ("models",): manifest.models,
         ("notify",): manifest.notify,

@@ -85,7 +85,7 @@ def _excluded(item: Mapping[str, Scalar], combination: Mapping[str, Scalar | Mod
         mine = combination.get(name)
         return (mine.model if isinstance(mine, ModelChoice) else mine) == value
 
-    return all(name in combination and same(name, value) for name, value in item.items())
+    return bool(item) and all(name in combination and same(name, value) for name, value in item.items())
 
 
 def _variant(
@@ -107,11 +107,15 @@ def _variant(
     model = find(name)
     fields = model.params.model_fields
     varied = {n: v for n, v in combination.items() if n in fields and not isinstance(v, ModelChoice)}
-    given = {**given, **varied, **(rule.params if rule else {})}
+    fixed = dict(rule.params) if rule else {}
+    if isinstance(choice, ModelChoice):
+        # As with the matrix' own names: what one of several models does not have is left out for that one.
+        fixed = {n: v for n, v in fixed.items() if n in fields}
+    given = {**given, **varied, **fixed}
     try:
         params = model.params(**given)
     except ValidationError as error:
-        place = ("params",) if number is None else ("rules", number)
+        place = ("rules", number) if number is not None else ("matrix",) if combination else ("params",)
         faults.extend(manifest.fault(place, f"{name}: {sentence(one)}") for one in error.errors())
         return None
     values = params.model_dump()

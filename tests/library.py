@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from PIL import Image
@@ -75,7 +76,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def events(ledger: Path, kind: str = "") -> list[dict]:
+def events(ledger: Path, kind: str = "") -> list[dict[str, Any]]:
     """Return the events of a ledger, those of one kind if it is given; a torn tail is left out."""
     found = []
     for line in ledger.read_bytes().split(b"\n")[:-1]:

@@ -29,7 +29,9 @@ def killed_often(tmp_path, kills, photos, seed):
     rng = random.Random(seed)
     for number in range(photos):
         photo(tmp_path / f"photos/{number % 3}/{number:03}.png", size=(400, 300), seed=number)
-    file, out, seen, unfinished = manifest(tmp_path, "params: {scale: 4}"), tmp_path / "out", {}, 0
+    file, out = manifest(tmp_path, "params: {scale: 4}"), tmp_path / "out"
+    seen: dict[str, int] = {}
+    unfinished = 0
 
     for _ in range(kills):
         process = start("run", file, cwd=tmp_path)
@@ -62,8 +64,8 @@ def test_workers_die_with_a_run_that_is_killed(tmp_path):
     for number in range(40):
         photo(tmp_path / f"photos/{number:03}.png", seed=number, size=(300, 300))
     process = start("run", manifest(tmp_path, "params: {scale: 8}"), cwd=tmp_path)
-    workers = []
-    wait_until(lambda: workers.extend(children(process.pid)) or workers)
+    wait_until(lambda: children(process.pid))
+    workers = children(process.pid)
 
     kill(process)
 

@@ -391,13 +391,14 @@ def test_elsewhere_names_are_escaped_and_each_failure_is_one_line(tmp_path):
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", told)
 
 
-def test_quiet_says_nothing(tmp_path):
+def test_quiet_says_nothing_but_what_failed(tmp_path):
     photo(tmp_path / "photos/a.png")
     (tmp_path / "photos/cut.png").write_bytes((tmp_path / "photos/a.png").read_bytes()[:90])
 
     ran = batchup("run", manifest(tmp_path), "-q", cwd=tmp_path, status=1)
 
-    assert (ran.stdout, ran.stderr) == ("", "")
+    assert ran.stdout == ""
+    assert ran.stderr == "failed: photos/cut.png: the image is cut: image file is truncated\n"
 
 
 def test_the_summary_shortens_the_home_folder(tmp_path, monkeypatch):

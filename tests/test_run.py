@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import msgspec
 import pytest
 
-from tests.library import batchup, events, manifest, outputs, photo, size
+from tests.library import BATCHUP, batchup, events, manifest, outputs, photo, size, wait_until
 
 
 @pytest.fixture
@@ -310,7 +313,7 @@ def test_two_tasks_with_one_name_stop_the_run_and_the_message_names_the_template
     photo(tmp_path / "photos/a.jpg")
     photo(tmp_path / "photos/A.PNG")
 
-    file = manifest(tmp_path, output='{dir: out, name: "{stem}.png"}')
+    file = manifest(tmp_path, "params: {output_format: webp}")
     done = batchup("run", file, cwd=tmp_path, status=2)
 
     assert "photos/A.PNG" in done.stderr
@@ -391,3 +394,166 @@ def test_a_second_run_on_the_same_ledger_is_refused_with_the_holders_process(job
     assert str(os.getpid()) in done.stderr
     batchup("status", job, cwd=job.parent)
     batchup("plan", job, cwd=job.parent)
+
+
+def test_a_parameter_that_comes_back_gets_its_output_back(job):
+    run(job)
+    run(manifest(job.parent, "params: {scale: 3}"))
+    file = manifest(job.parent, "params: {scale: 2}")
+
+    assert set(reasons(file).values()) == {"output replaced by another task's"}
+    run(file)
+
+    assert size(job.parent / "out/a.jpg") == (96, 72)
+    assert set(reasons(file).values()) == {"done"}
+
+
+def test_an_input_that_comes_back_gets_its_output_back(job):
+    source = job.parent / "photos/a.jpg"
+    before, mtime_ns = source.read_bytes(), source.stat().st_mtime_ns
+    run(job)
+    first = (job.parent / "out/a.jpg").read_bytes()
+    photo(source, seed=77)
+    run(job)
+    source.write_bytes(before)
+    os.utime(source, ns=(mtime_ns, mtime_ns))
+
+    run(job)
+
+    assert (job.parent / "out/a.jpg").read_bytes() == first
+
+
+def test_stripping_metadata_later_makes_the_outputs_again_without_it(job):
+    run(job)
+
+    stripped = manifest(job.parent, output="{dir: out, metadata: strip}")
+    assert set(reasons(stripped).values()) == {"output.metadata changed"}
+    run(stripped)
+
+    assert set(reasons(stripped).values()) == {"done"}
+
+
+def test_a_renamed_output_never_replaces_a_file_of_somebody_else(job):
+    run(job)
+    foreign = photo(job.parent / "out/a-2x.jpg", size=(10, 10))
+    before = foreign.read_bytes()
+
+    run(manifest(job.parent, output='{dir: out, name: "{dir}/{stem}-2x{ext}"}'))
+
+    assert foreign.read_bytes() == before
+
+
+def test_a_file_made_by_hand_where_a_task_failed_is_left_alone(job):
+    source = job.parent / "photos/a.jpg"
+    whole = source.read_bytes()
+    source.write_bytes(whole[:-100])
+    run(job, status=1)
+    by_hand = photo(job.parent / "out/a.jpg", size=(10, 10)).read_bytes()
+    source.write_bytes(whole)
+
+    summary = run(job, "--retry-failed")
+
+    assert (job.parent / "out/a.jpg").read_bytes() == by_hand
+    assert summary["skipped"] == {"an output is there already": 1}
+    assert summary["tasks"]["pending"] == 0
+
+
+def test_names_that_rotate_are_all_copied_and_none_is_run_again(tmp_path):
+    for number in range(6):
+        photo(tmp_path / f"photos/{number}.png", seed=number)
+    file = manifest(tmp_path, output='{dir: out, name: "{index}{ext}"}')
+    run(file)
+    before = {path.name: path.read_bytes() for path in outputs(tmp_path / "out").values()}
+    photo(tmp_path / "photos/-first.png", seed=9)
+
+    run(file)
+
+    for number in range(1, 7):
+        assert (tmp_path / f"out/{number + 1}.png").read_bytes() == before[f"{number}.png"]
+    later = events(tmp_path / "out/.batchup/holiday.jsonl", "done")[6:]
+    assert sum("copied_from" in event for event in later) == 6
+    assert set(reasons(file).values()) == {"done"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link"])
+def test_what_is_no_file_at_an_outputs_name_is_told_in_words(job, kind):
+    (job.parent / "out").mkdir()
+    if kind == "folder":
+        (job.parent / "out/a.jpg").mkdir()
+    else:
+        (job.parent / "out/a.jpg").symlink_to("nowhere")
+
+    done = batchup("run", job, cwd=job.parent, status=2)
+
+    assert "a.jpg is to be written, but is a folder, a broken link" in done.stderr
+
+
+def test_inputs_that_no_model_is_for_are_an_error_and_those_the_matrix_excludes_are_counted(tmp_path):
+    photo(tmp_path / "photos/a.png")
+    file = manifest(tmp_path, "matrix:\n  scale: [2]\n  exclude: [{scale: 2}]")
+
+    assert run(file)["skipped"] == {"excluded by the matrix": 1}
+
+
+def test_patterns_are_matched_as_the_plan_shows_paths_and_one_that_fits_nothing_is_told(job):
+    summary = run(job, "--only", "photos/sub/*")
+    assert summary["tasks"]["done"] == 2
+
+    done = batchup("run", job, "--only", "nothing", "--redo", "nor this", cwd=job.parent)
+    assert "--only nothing: matches no input" in done.stderr
+    assert "--redo nor this: matches no input" in done.stderr
+
+    done = batchup("run", job, "--only", "!", cwd=job.parent, status=2)
+    assert "--only" in done.stderr
+
+
+def test_a_rule_that_fits_nothing_is_told(job):
+    file = manifest(job.parent, "rules: [{match: {path: 'phot/**'}, skip: true}]")
+
+    assert "rules.0: fits no input" in batchup("plan", file, cwd=job.parent).stderr
+
+
+def test_a_ledger_that_is_gone_is_told(job):
+    run(job)
+    shutil.rmtree(job.parent / "out")
+
+    assert "is gone" in batchup("run", job, cwd=job.parent).stderr
+
+
+def test_a_name_without_the_right_ending_is_refused(job):
+    file = manifest(job.parent, output='{dir: out, name: "{stem}"}')
+
+    assert "does not end in .jpg" in batchup("plan", file, cwd=job.parent, status=2).stderr
+
+
+def test_errors_are_json_where_json_was_asked_for(tmp_path):
+    done = batchup("run", "nowhere.yaml", "--json", cwd=tmp_path, status=2)
+
+    assert msgspec.json.decode(done.stdout)["error"]["status"] == 2
+
+
+def test_a_run_goes_on_when_nobody_listens_any_more(job):
+    with subprocess.Popen(
+        [*BATCHUP, "run", str(job)], cwd=job.parent, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stderr
+        assert process.stdout
+        process.stderr.close()
+        process.stdout.close()
+        process.wait(timeout=30)
+
+    assert len(events(ledger(job), "done")) == 3
+    assert events(ledger(job), "stopped")
+
+
+def test_a_run_under_nohup_is_not_ended_by_a_hangup(job):
+    code = (
+        "import signal, sys, os; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        f"os.execv(sys.executable, {[*BATCHUP, 'run', str(job)]!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=job.parent, stderr=subprocess.DEVNULL) as process:
+        wait_until(ledger(job).exists)
+        process.send_signal(signal.SIGHUP)
+        process.wait(timeout=30)
+
+    assert process.returncode == 0

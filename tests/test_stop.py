@@ -65,7 +65,9 @@ def test_the_second_signal_leaves_at_once_and_the_next_run_goes_on(tmp_path):
     wait_until(lambda: list(tmp_path.rglob("*.part")))
 
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: "stopping" in process.stderr.readline())
+    assert process.stderr
+    said = iter(process.stderr.readline, "")
+    assert any("stopping" in line for line in said)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from batchup import __version__
-from batchup.errors import BatchupError, FatalError, Fault, LedgerError
+from batchup.errors import BatchupError, FatalError, Fault, Interrupted, LedgerError
 from batchup.terminal import escape
 
 COMMANDS = {
@@ -81,6 +81,8 @@ def main(args: Sequence[str] | None = None) -> None:
     except BatchupError as error:
         _complain(error)
         status = exit_status(error)
+        if "--json" in (sys.argv[1:] if args is None else args):
+            print_json({"error": {"status": status, "messages": str(error).split("\n")}})
     except click.ClickException as error:
         error.show()
         status = EXIT_USAGE
@@ -99,6 +101,8 @@ def exit_status(error: BatchupError) -> int:
     """Return the exit status that an error which ends a command stands for."""
     if isinstance(error, LedgerError):
         return EXIT_LEDGER
+    if isinstance(error, Interrupted):
+        return 128 + error.signum
     if isinstance(error, FatalError):
         return EXIT_DISK if error.stopped == "disk" else EXIT_ACCOUNT
     return EXIT_USAGE

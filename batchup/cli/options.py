@@ -96,7 +96,9 @@ class _Terminal(logging.Handler):
 
 
 def _formatted(handler: logging.Handler, *, as_json: bool) -> logging.Handler:
-    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(
+        _JsonLines() if as_json else logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S%z")
+    )
     return handler
 
 

@@ -36,7 +36,10 @@ _STATUS = {
     help="Tasks at a time, instead of the manifest's.",
 )
 @click.option(
-    "--only", multiple=True, metavar="PATTERN", help="Only inputs whose path matches, as in .gitignore."
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only inputs whose path matches, as in .gitignore or as `plan` shows it.",
 )
 @click.option("--retry-failed", is_flag=True, help="Run failed tasks again.")
 @click.option(
@@ -71,6 +74,7 @@ def run(
     """
     import anyio
 
+    from batchup.inputs import Patterns
     from batchup.manifest import load
     from batchup.plan import Choice
     from batchup.progress import Progress
@@ -79,6 +83,11 @@ def run(
 
     if kinds and not retry_failed:
         raise click.UsageError("--class goes with --retry-failed")
+    for option, patterns in (("--only", only), ("--redo", redo)):
+        try:
+            Patterns(patterns)
+        except ValueError as error:
+            raise click.UsageError(f"{option}: {error}") from error
     job = load(manifest)
     choice = Choice(
         retry_failed=retry_failed,

@@ -12,6 +12,8 @@ from batchup.plan import Action, Plan, Step
 from batchup.summary import Summary
 from batchup.terminal import columns, count, escape, program, table
 
+EXAMPLES = 3
+
 STOPPED = {
     "budget": "stopped by the budget",
     "window": "stopped by the window",
@@ -23,21 +25,39 @@ STOPPED = {
 }
 
 
-def summary_lines(summary: Summary, manifest: Manifest, plan: Plan | None = None) -> Iterator[str]:
-    """Yield the lines that tell how a job stands, and what to do next."""
+def summary_lines(
+    summary: Summary, manifest: Manifest, plan: Plan | None = None, now: str = ""
+) -> Iterator[str]:
+    """Yield the lines that tell how a job stands, and what to do next.
+
+    Args:
+        summary: Of the ledger.
+        manifest: Of the job.
+        plan: Of the run that has just ended; None outside of one.
+        now: What the job is doing, where that is not that it has ended.
+    """
     tasks = summary.tasks
     idle = plan is not None and not plan.to_run and not summary.stopped
-    yield _headline(summary, "nothing to do" if idle else f"in {format_duration(summary.elapsed_s)}")
+    took = f"in {format_duration(summary.elapsed_s)}"
+    yield _headline(summary, now or ("nothing to do" if idle else took))
     for reason, number in summary.skipped.items():
         yield _row("skipped", f"{number:,}  {reason}")
     for kind, number in summary.failures.items():
         yield _row("failed", f"{number:,}  {kind}")
+    for failure in summary.failed:
+        yield _row("", f"   {failure.input}: {failure.message}")
+    if tasks.failed > len(summary.failed):
+        yield _row(
+            "", f"   and {tasks.failed - len(summary.failed):,} more; {program()} ledger export has all"
+        )
     if summary.cost_usd.charged or summary.cost_usd.estimated:
         yield _row("cost", _cost(summary))
     if plan is not None and plan.orphaned:
         yield _row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
     yield _row("outputs", _place(manifest.output_dir))
     yield _row("ledger", _place(manifest.ledger_path))
+    if now.startswith("running"):
+        return
     if tasks.failed:
         yield _row("next", f"{program()} explain {manifest.file} FILE")
         yield _row("", f"{program()} run {manifest.file} --retry-failed")
@@ -82,29 +102,49 @@ def _place(path: Path) -> str:
 
 def plan_lines(plan: Plan, manifest: Manifest, most: int | None) -> Iterator[str]:
     """Yield a table of the tasks, the first *most* of them, and totals."""
-    rows = [_cells(step) for step in plan.steps.pick(range(min(len(plan.steps), most or len(plan.steps))))]
+    shown = [step for step in plan.steps if most is None or step.action is not Action.KEEP or step.detail]
+    rows = [_cells(step) for step in shown[:most]]
     if rows:
         yield from table(rows, ["input", "output", "model", "what", "price"], columns())
-        if len(rows) < len(plan.steps):
-            yield f"… and {len(plan.steps) - len(rows):,} more; --all shows every task"
+        if len(rows) < len(shown):
+            yield f"… and {len(shown) - len(rows):,} more; --all shows every task"
         yield ""
     yield f"{manifest.name}: {count(len(plan.steps), 'task')}, {plan.to_run:,} to run, " + ", ".join(
         f"{number:,} {word}" for number, word in _others(plan)
     )
-    for reason, number in sorted(plan.skipped.items()):
-        yield _row("skipped", f"{number:,}  {reason}")
+    yield from _skipped(plan, most is None)
     for model, (number, price) in sorted(plan.models.items()):
         yield _row("model", f"{model}: {count(number, 'task')}, {format_usd(price) if price else 'free'}")
     if plan.unpriced:
         yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
     if plan.to_run:
-        yield _row("disk", f"about {format_bytes(plan.output_bytes)} needed, {_free(manifest)} free")
+        unknown = f" and what {count(plan.urls, 'URL')} will need" if plan.urls else ""
+        yield _row(
+            "disk",
+            f"about {format_bytes(plan.output_bytes)}{unknown} needed, {format_bytes(free_bytes(manifest))} free",
+        )
+
+
+def _skipped(plan: Plan, everything: bool) -> Iterator[str]:  # noqa: FBT001 - called once, above
+    """Yield what is left out by reason, each with some of its names."""
+    names: dict[str, list[str]] = {}
+    for skipped in plan.left_out:
+        listed = names.setdefault(skipped.reason, [])
+        if everything or len(listed) < EXAMPLES:
+            listed.append(skipped.label + (f": {skipped.detail}" if skipped.detail else ""))
+    for reason, number in sorted(plan.skipped.items()):
+        more = f", and {number - EXAMPLES:,} more" if number > EXAMPLES and not everything else ""
+        if everything:
+            yield _row("skipped", f"{number:,}  {reason}")
+            yield from (_row("", f"   {name}") for name in names[reason])
+        else:
+            yield _row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}")
 
 
 def _others(plan: Plan) -> Iterator[tuple[int, str]]:
     yield plan.actions[Action.KEEP], "done"
     for action, word in (
-        (Action.LEAVE, "waiting for you"),
+        (Action.LEAVE, "waiting for you: failed, held or lost"),
         (Action.ATTACH, "in flight"),
         (Action.LATER, "for later"),
     ):
@@ -120,8 +160,9 @@ def _cells(step: Step) -> list[str]:
     return [step.task.source.label, step.task.output, step.task.model, what, price]
 
 
-def _free(manifest: Manifest) -> str:
+def free_bytes(manifest: Manifest) -> int:
+    """Return what is free on the disk of the outputs."""
     folder = manifest.output_dir
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return format_bytes(disk_usage(folder).free)
+    return disk_usage(folder).free

@@ -1,5 +1,6 @@
 """`batchup status`: how a job stands, from its ledger alone."""
 
+import os
 from pathlib import Path
 
 import click
@@ -28,11 +29,15 @@ def status(manifest: Path, *, output: Output) -> int:
         raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
     with open_view(job.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
-    summary = summarise(history)
+        summary = summarise(history)
     if output.json:
         print_json(summary)
     elif not output.quiet:
         from batchup.cli.show import summary_lines
+        from batchup.ledger.lock import holder
 
-        click.echo("\n".join(summary_lines(summary, job)))
+        running = holder(Path(os.path.realpath(job.ledger_path)))
+        cut = "" if history.ended else "the last run was cut short"
+        now = f"running: {running}" if running else cut
+        click.echo("\n".join(summary_lines(summary, job, now=now)))
     return 0

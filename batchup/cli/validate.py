@@ -23,10 +23,12 @@ def validate(manifest: Path, *, output: Output) -> int:
     Every fault is told at once, with its line and column. Ends with 2 where there is one.
     """
     from batchup.manifest import load
+    from batchup.survey import check_known
     from batchup.variants import variants
 
     try:
         job = load(manifest)
+        check_known(job)
         # What each model takes alone was checked already; this is whether it takes them together.
         recipes = {one.recipe for several in variants(job).values() for one in several}
     except ManifestError as error:

@@ -46,8 +46,8 @@ class Ledger:
         """Size of what is durable. 0 for a new ledger."""
         return self._writer.end
 
-    async def append(self, *events: Event) -> None:
-        """Return when *events* are durable. Those of one call are in one group: after a crash all are there or none.
+    async def append(self, *events: Event) -> list[tuple[int, bytes]]:
+        """Return when *events* are durable: the offset and line of each. Those of one call are in one group: after a crash all are there or none.
 
         They are written even if the caller is cancelled while it waits. Many calls that wait at once share one write
         and one sync. More than :data:`~batchup.ledger.format.GROUP_LINES` make several groups, each durable before
@@ -58,12 +58,13 @@ class Ledger:
                 later append may succeed.
             ValueError: The first event of a ledger is no :class:`~batchup.events.Run`.
         """
-        await self.append_all(events)
-
-    async def append_all(self, events: Iterable[Event]) -> None:
-        """Append as many events as *events* gives; takes them a group at a time. Raises as :meth:`append`."""
+        placed: list[tuple[int, bytes]] = []
         for group in pack(self._encoded(events)):
-            await self._writer.write(group)
+            offset = await self._writer.write(group)
+            for line in group:
+                placed.append((offset, line))
+                offset += len(line) + 1
+        return placed
 
     def _encoded(self, events: Iterable[Event]) -> Iterator[bytes]:
         for event in events:

@@ -63,6 +63,14 @@ def moved(manifest: Path, job: str, ledger: Path) -> Path | None:
     return old
 
 
+def last(manifest: Path, job: str) -> Path | None:
+    """Return where the ledger of this job was last, whether it is there still or not; None if nobody knows."""
+    try:
+        return Path(to_path(msgspec.json.decode(_file(manifest, job).read_bytes(), type=Place).ledger))
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
 def remember(manifest: Path, job: str, ledger: Path) -> None:
     """Note that the ledger of this job is now at *ledger*. Arguments as for :func:`moved`."""
     try:

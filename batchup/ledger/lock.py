@@ -59,6 +59,21 @@ def locked(path: Path) -> Iterator[None]:
         release(lock)
 
 
+def holder(path: Path) -> str | None:
+    """Return who holds the lock of *path* now, as a person may be told; None if nobody does. Takes nothing."""
+    if not _file(path).exists():
+        return None
+    lock = FileLock(_file(path), thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return _holder(path)
+    except OSError:
+        return None
+    lock.release()
+    return None
+
+
 def _file(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 

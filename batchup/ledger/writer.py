@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     """Lines that belong together, and who waits for them."""
 
     lines: list[bytes]
-    durable: asyncio.Future[None]
+    durable: asyncio.Future[int]
     loop: asyncio.AbstractEventLoop
 
 
@@ -43,8 +43,8 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
-    async def write(self, lines: list[bytes]) -> None:
-        """Return when *lines* are durable, together in one group.
+    async def write(self, lines: list[bytes]) -> int:
+        """Return when *lines* are durable, together in one group; the offset at which the first of them stands.
 
         They are written even if the caller is cancelled while it waits.
 
@@ -59,7 +59,7 @@ class Writer:
         entry = Entry(lines, loop.create_future(), loop)
         self._queue.put(entry)
         try:
-            await entry.durable
+            return await entry.durable
         except asyncio.CancelledError:
             # Answered and cancelled at once: the answer reaches nobody.
             if not entry.durable.cancelled() and (error := entry.durable.exception()):
@@ -77,10 +77,11 @@ class Writer:
             entries, open_ = self._gather()
             if not entries:
                 continue
+            start = self.end
             error = self._commit([line for entry in entries for line in entry.lines])
             # A loop that is gone has nobody left who waits.
             with suppress(RuntimeError):
-                entries[0].loop.call_soon_threadsafe(self._settle, entries, error)
+                entries[0].loop.call_soon_threadsafe(self._settle, entries, start, error)
 
     def _gather(self) -> tuple[list[Entry], bool]:
         """Wait for work. Returns all that waits, and whether there may come more."""
@@ -126,8 +127,8 @@ class Writer:
             self._broken = str(disk.explain(second, self._path))
         return str(disk.explain(error, self._path))
 
-    def _settle(self, entries: list[Entry], error: str | None) -> None:
-        """Wake who waits. Runs on the event loop."""
+    def _settle(self, entries: list[Entry], offset: int, error: str | None) -> None:
+        """Wake who waits; the first line stands at *offset*. Runs on the event loop."""
         for entry in entries:
             if entry.durable.done():
                 if error:
@@ -135,4 +136,5 @@ class Writer:
             elif error:
                 entry.durable.set_exception(FatalError(error, stopped="disk"))
             else:
-                entry.durable.set_result(None)
+                entry.durable.set_result(offset)
+            offset += sum(len(line) + 1 for line in entry.lines)

@@ -69,6 +69,7 @@ async def test_the_event_loop_is_never_blocked_for_more_than_50_ms(four_photos):
         reporter = Watched()
         file = manifest(four_photos, name=f"loop-{round_}", output=f"{{dir: loop-{round_}}}")
         outcome = await run(load(file), Options(), reporter)
+        assert outcome.summary
         assert outcome.summary.tasks.done == 4
         late.append(reporter.latest_s)
 

@@ -49,9 +49,8 @@ def library(tmp_path_factory):
         path = folder / f"photos/{number // 1000:03}/{number:06}.jpg"
         if number % 1000 == 0:
             path.parent.mkdir(parents=True)
-        data = kinds[number % len(kinds)]
         # Bytes behind the end keep the contents of all apart, and their sizes as they happen to be.
-        path.write_bytes(data + rng.randbytes(rng.randrange(8, 2000)))
+        path.write_bytes(kinds[number % len(kinds)] + rng.randbytes(rng.randrange(8, 2000)))
     (folder / "job.yaml").write_text(
         "version: 1\nname: job\nmodel: local/lanczos\ninputs: [{path: photos}]\noutput: {dir: out}\n"
     )

@@ -125,9 +125,11 @@ def amounts(events):
 
 def known(events):
     """Return what a run knows after *events*: states, money, names."""
-    history = History().fold((-1, encode(event)) for event in events)
+    events = list(events)
+    history = History().fold((number, encode(event)) for number, event in enumerate(events))
+    claims = {name: events[number].id for name, number in history.claims.items()}
     states = {key: (record.state, record.failure, record.orphaned) for key, record in history.records.items()}
-    return states, history.money, history.outputs, history.stopped, history.ended, history.job
+    return states, history.money, claims, history.stopped, history.ended, history.job
 
 
 @settings(max_examples=150, deadline=None)

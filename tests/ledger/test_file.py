@@ -98,7 +98,7 @@ async def test_many_who_wait_at_once_share_a_sync(tmp_path):
 async def test_a_hundred_thousand_events_take_a_sync_a_group(tmp_path):
     sync = Counted()
     async with open_ledger(tmp_path / "job.jsonl", sync=sync) as one:
-        await one.append_all([RUN, *(seen(number) for number in range(100_000))])
+        await one.append(RUN, *(seen(number) for number in range(100_000)))
 
         assert sync.count == 100_000 // GROUP_LINES + 1
         assert sum(1 for _ in one.replay()) == 100_001

@@ -33,12 +33,12 @@ class LocalProvider:
         model = find(task.model)
         assert isinstance(model, LocalModel)
         params = model.params(**task.params)
-        media = task.source.media or await self._probe(job.file, task.source.label)
+        media = task.source.media or await self._probe(job.file)
         refusal = f"it is a {media.kind}" if media.kind != model.kind else model.refuse(params, media)
         size = model.size(params, media)
         if refusal or size is None:
             raise RejectedError(
-                f"{task.source.label}: {model.name} does not take it: {refusal}", kind="not_taken"
+                f"{model.name} does not take it: {refusal}", kind="not_taken"
             )
         work = Work(
             params=task.params,
@@ -55,7 +55,7 @@ class LocalProvider:
             )
         except OSError as error:
             if error.filename == work.source:
-                message = f"{task.source.label} cannot be read: {error.strerror or error}"
+                message = f"it cannot be read: {error.strerror or error}"
                 raise RejectedError(message, kind="input_unreadable") from error
             raise translated(error, job.part) from error
         return Completed()
@@ -63,9 +63,9 @@ class LocalProvider:
     async def fetch(self, job: Job, completed: Completed) -> None:
         """Do nothing: the output is in ``job.part`` already."""
 
-    async def _probe(self, file: Path, label: str) -> Media:
+    async def _probe(self, file: Path) -> Media:
         """Find out what a downloaded file is."""
         found = await self.pool.call("batchup.providers.local.probe:probe", {"path": str(file)})
         if found is None:
-            raise RejectedError(f"{label} is no image or video", kind="no_media")
+            raise RejectedError("it is no image or video", kind="no_media")
         return msgspec.convert(found, Media)
