@@ -18,7 +18,7 @@ from batchup.clock import Clock
 from batchup.errors import AnswerLostError, RateLimitedError, RejectedError, TransientError
 from batchup.providers.fal.answers import Answer, failure
 from batchup.providers.fal.api import Api
-from batchup.providers.fal.piece import Piece, Stamp, stamp
+from batchup.providers.fal.piece import Piece, Stamp, opened
 from batchup.providers.fal.tokens import Token, Tokens
 from batchup.providers.fal.wire import Sending
 from batchup.retry import RetryPolicy
@@ -54,12 +54,13 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What is to be uploaded."""
+    """What is to be uploaded; *contents* where they are few."""
 
     path: Path
     known: Stamp
     headers: Mapping[str, str]
     tell: Tell
+    contents: bytes | None
 
     def piece(self, start: int, size_bytes: int) -> Piece:
         """Return a part of it, which tells how far the whole has come."""
@@ -111,7 +112,7 @@ class Storage:
             FatalError: The key or the account is refused.
             OSError: *file* cannot be read.
         """
-        known = await to_thread.run_sync(stamp, file)
+        known, contents = await to_thread.run_sync(opened, file)
         expires_at = self._clock.utc() + timedelta(seconds=int(keep_s))
         headers = {
             "Accept": "application/json",
@@ -122,7 +123,7 @@ class Storage:
             ).decode(),
         }
         bring = self._whole if known.size_bytes <= SINGLE_BYTES else self._in_parts
-        url = await bring(_File(file, known, headers, tell))
+        url = await bring(_File(file, known, headers, tell, contents))
         tell(1.0)
         return Upload(url, expires_at)
 
@@ -149,7 +150,8 @@ class Storage:
                 del self._flights[sha256]
 
     async def _whole(self, file: _File) -> str:
-        answer = await self._call("POST", "files/upload", file.headers, file.piece(0, file.known.size_bytes))
+        body = file.piece(0, file.known.size_bytes) if file.contents is None else file.contents
+        answer = await self._call("POST", "files/upload", file.headers, body)
         return str(self._tokens.trusted(_text(answer, "access_url")))
 
     async def _in_parts(self, file: _File) -> str:
