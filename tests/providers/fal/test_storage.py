@@ -110,11 +110,11 @@ async def cut(request):
 
 
 @asynccontextmanager
-async def storage(fal, *, attempts=5, clock=None, stall_s=5.0):
+async def storage(fal, *, attempts=5, clock=None, stall_s=5.0, connect_s=5.0):
     # What is refused before its body has come is not waited for.
     async with (
         serving(fal, lingering_time=0.1) as server,
-        open_api(settings(server), connect_s=5, clock=clock or Clock()) as api,
+        open_api(settings(server), connect_s=connect_s, clock=clock or Clock()) as api,
     ):
         retry = RetryPolicy(attempts=attempts, uniform=lambda _, high: high)
         yield Storage(api, retry=retry, clock=clock or Clock(), stall_s=stall_s)
@@ -318,7 +318,7 @@ async def test_an_upload_may_take_any_time_as_long_as_it_moves(tmp_path):
     fal, size = Fal(upload=[slow]), 40 << 20
     begun = anyio.current_time()
 
-    async with storage(fal, stall_s=0.4) as store:
+    async with storage(fal, stall_s=0.4, connect_s=0.2) as store:
         found = await bring(store, sparse(tmp_path, size))
 
     assert found.url.endswith(f"/{size}")
