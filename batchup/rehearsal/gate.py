@@ -1,8 +1,10 @@
 """Gate: every call passes it. It takes note, asks for the key, and lets go wrong what is to go wrong."""
 
+import uuid
 from collections.abc import Awaitable, Callable
 
 import anyio
+import msgspec
 from aiohttp import web
 
 from batchup.rehearsal import answers, wire
@@ -42,17 +44,21 @@ class Gate:
                 fault = self._dice.throw(step, request.match_info.get("endpoint", ""))
                 if fault is not None:
                     self._record.faults[f"{step} {type(fault).__name__}"] += 1
-                early = await self._instead(request, fault)
-                if early is not None:
-                    return early
-                return await self._through(request, handler, fault, streams=streams)
+                try:
+                    early = await self._instead(request, fault)
+                    if early is not None:
+                        return early
+                    return await self._through(request, handler, fault, streams=streams)
+                except (ConnectionError, web.RequestPayloadError):
+                    # The other side has gone, perhaps killed: nobody is left to be told anything.
+                    return web.Response()
 
         return pass_
 
     async def _instead(self, request: web.Request, fault: Fault | None) -> web.StreamResponse | None:
         """Do what keeps a call from taking effect."""
         if isinstance(fault, Answer) and not fault.acted:
-            return await wire.send(request, fault, None)
+            return await wire.send(request, _traced(fault, request), None)
         if isinstance(fault, Redirect):
             to = Answer(fault.status, headers={"Location": fault.to})
             return await wire.send(request, to, None)
@@ -69,11 +75,13 @@ class Gate:
             await anyio.sleep(fault.seconds)
         if isinstance(fault, Cut) and fault.when == "after" and not streams:
             return _silence(request, fault)
+        if isinstance(content, web.StreamResponse):
+            return content
         if isinstance(fault, Answer):
             content = fault
-        return (
-            content if isinstance(content, web.StreamResponse) else await wire.send(request, content, fault)
-        )
+        if isinstance(content, Answer):
+            content = _traced(content, request)
+        return await wire.send(request, content, fault)
 
     def stranger(self, service: str) -> Door:
         """Return what answers calls that no service knows."""
@@ -83,6 +91,14 @@ class Gate:
                 return await wire.send(request, answers.said({"detail": "Not Found"}, 404), None)
 
         return refuse
+
+
+def _traced(answer: Answer, request: web.Request) -> Answer:
+    """Return *answer* with the id of the request that it is about, or one of its own."""
+    if not answer.traced or "X-Fal-Request-Id" in answer.headers:
+        return answer
+    headers = {**answer.headers, "X-Fal-Request-Id": request.match_info.get("id") or str(uuid.uuid4())}
+    return msgspec.structs.replace(answer, headers=headers)
 
 
 def _silence(request: web.Request, fault: Cut) -> web.StreamResponse:
