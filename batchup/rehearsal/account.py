@@ -33,7 +33,7 @@ class Account:
         self._open += 1
         self.peak = max(self.peak, self._open)
 
-    def close(self, job: Job) -> None:  # noqa: ARG002 - which one it was does not matter
+    def close(self) -> None:
         """Take note that one more has ended."""
         self._open -= 1
 
@@ -72,6 +72,11 @@ class Account:
             age_s = (time.monotonic() - job.ended_s) * self._settings.time_scale
             return job if age_s < ttl_s else None
         return job
+
+    def endpoint_of(self, request_id: str) -> str:
+        """Return the endpoint of a request; empty where it is not known."""
+        job = self._ids.get(request_id)
+        return job.endpoint.id if job else ""
 
     def history(self) -> Iterator[Job]:
         """Yield the requests that the history knows by now, the latest first."""

@@ -22,10 +22,11 @@ Door = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Gate:
     """Stands before every service."""
 
-    def __init__(self, record: Record, dice: Dice, key: str) -> None:
+    def __init__(self, record: Record, dice: Dice, key: str, endpoint_of: Callable[[str], str]) -> None:
         self._record = record
         self._dice = dice
         self._key = f"Key {key}"
+        self._endpoint_of = endpoint_of
 
     def door(self, service: str, step: Step, handler: Handler, *, streams: bool = False) -> Door:
         """Return *handler* behind the gate.
@@ -41,7 +42,9 @@ class Gate:
             with self._record.call(service, step, request.method, request.path_qs, request.headers):
                 if service != "cdn" and request.headers.get("Authorization") != self._key:
                     return await wire.send(request, answers.wrong_key(), None)
-                fault = self._dice.throw(step, request.match_info.get("endpoint", ""))
+                match = request.match_info
+                endpoint = match.get("endpoint") or self._endpoint_of(match.get("id", ""))
+                fault = self._dice.throw(step, endpoint)
                 if fault is not None:
                     self._record.faults[f"{step} {type(fault).__name__}"] += 1
                 try:

@@ -51,7 +51,7 @@ class Fal:
         self.addresses: dict[str, str] = {}
         self._dice = Dice(settings.faults, settings.seed)
         self._store = Store(folder)
-        self._gate = Gate(self.record, self._dice, settings.key)
+        self._gate = Gate(self.record, self._dice, settings.key, self.account.endpoint_of)
         self._group = group
 
     @property
@@ -142,7 +142,7 @@ class Fal:
 
         async def work(job: Job) -> None:
             await self._work.process(job, cdn.address)
-            self.account.close(job)
+            self.account.close()
 
         def start(job: Job) -> None:
             self._group.start_soon(work, job)

@@ -24,6 +24,9 @@ from batchup.rehearsal.settings import Settings
 from batchup.rehearsal.store import Store, Stored, hashed
 from batchup.source import Size
 
+REJECTED = 422
+"""Status of a failure that stays, and the only one that may be billed."""
+
 Bill = Callable[[Job, Decimal], None]
 """Puts so many units of a job on the account's bill."""
 
@@ -90,7 +93,7 @@ class Work:
                 plan, stored = await self._made(job, self._dice.throw("task", job.endpoint.id))
             except WorkError as error:
                 job.failure = error.answer
-                if error.used_gpu and self._settings.bills_rejected and error.answer.status == 422:  # noqa: PLR2004
+                if error.used_gpu and self._settings.bills_rejected and error.answer.status == REJECTED:
                     self._bill(job, Decimal(1))
                 return
             job.compute_s = (time.monotonic() - began_s) * self._settings.time_scale

@@ -381,6 +381,19 @@ def test_a_script_for_one_endpoint_counts_that_ones_calls():
     assert found == [None, None, None, Cut()]
 
 
+async def test_a_script_for_one_endpoint_meets_the_calls_about_its_requests():
+    async with opened(**BLANK) as client:
+        client.fal.script(Script("status", answers.gone(), times=0, endpoint="fal-ai/esrgan"))
+
+        found = [
+            (await client.get((await client.submit(endpoint, {}))["status_url"]))[0]
+            for endpoint in (AURA, "fal-ai/esrgan")
+        ]
+
+    assert found[0] != 404
+    assert found[1] == 404
+
+
 def test_chances_are_the_same_for_the_same_seed_whatever_other_steps_do():
     faults = Faults(chances=(Chance("status", Cut(), 0.3), Chance("result", Delay(1), 0.3)))
     one, two, other = Dice(faults, 1), Dice(faults, 1), Dice(faults, 2)
