@@ -77,11 +77,11 @@ async def test_a_question_that_makes_no_sense_is_refused(query):
 
 
 async def test_the_history_may_lag():
-    async with opened(**HERE, history_lag_s=100, time_scale=1000) as client:
+    async with opened(**HERE, history_lag_s=100, time_scale=250) as client:
         await client.submit(AURA, BODY)
 
         assert (await history(client))[1]["items"] == []
-        await anyio.sleep(0.11)
+        await anyio.sleep(0.42)
         assert len((await history(client))[1]["items"]) == 1
 
 

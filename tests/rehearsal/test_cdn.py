@@ -68,14 +68,14 @@ async def test_the_rest_of_another_version_is_not_given():
 
 
 async def test_an_upload_lives_as_long_as_it_was_told(tmp_path):
-    async with opened(**BLANK, time_scale=1000) as client:
+    async with opened(**BLANK, time_scale=250) as client:
         content = photo(tmp_path / "a.png").read_bytes()
         url = await client.upload(
             content, **{"X-Fal-Object-Lifecycle": '{"expiration_duration_seconds": 100}'}
         )
 
         assert (await client.outcome("fal-ai/esrgan", {"image_url": url}))[0] == 200
-        await anyio.sleep(0.11)
+        await anyio.sleep(0.42)
 
         async with client.http.get(url) as answer:
             assert answer.status == 404
@@ -84,14 +84,14 @@ async def test_an_upload_lives_as_long_as_it_was_told(tmp_path):
 
 
 async def test_an_output_lives_as_long_as_its_request_asked():
-    async with opened(**BLANK, foreign=(8, 8), time_scale=1000) as client:
+    async with opened(**BLANK, foreign=(8, 8), time_scale=250) as client:
         lifecycle = {"X-Fal-Object-Lifecycle-Preference": '{"expiration_duration_seconds": 100}'}
         _, result, _ = await client.outcome(
             "fal-ai/esrgan", {"image_url": "https://example.com/a"}, **lifecycle
         )
 
         assert await client.download(result["image"]["url"])
-        await anyio.sleep(0.11)
+        await anyio.sleep(0.42)
 
         async with client.http.get(result["image"]["url"]) as answer:
             assert answer.status == 404
@@ -108,9 +108,9 @@ async def test_an_upload_needs_a_token(authorization):
 
 
 async def test_a_token_ends():
-    async with opened(time_scale=1000, token_ttl_s=100) as client:
+    async with opened(time_scale=250, token_ttl_s=100) as client:
         token = await client.token()
-        await anyio.sleep(0.11)
+        await anyio.sleep(0.42)
 
         async with client.http.post(client.url("cdn", "/files/upload"), data=b"x", headers=token) as answer:
             assert answer.status == 401

@@ -124,14 +124,14 @@ async def test_what_is_cancelled_while_it_runs_may_be_billed_all_the_same(stops,
 
 
 async def test_a_request_is_unknown_under_another_app_and_after_its_time():
-    async with opened(**HERE, time_scale=100, result_ttl_s=20) as client:
+    async with opened(**HERE, time_scale=100, result_ttl_s=50) as client:
         ticket = await client.submit(AURA, BODY)
         await client.completed(ticket)
         elsewhere = ticket["status_url"].replace("aura-sr", "esrgan")
 
         assert (await client.get(elsewhere))[0] == 404
         assert (await client.get(ticket["response_url"]))[0] == 200
-        await anyio.sleep(0.22)
+        await anyio.sleep(0.52)
         assert (await client.get(ticket["response_url"]))[0] == 404
         assert (await client.get(ticket["status_url"]))[0] == 404
 
