@@ -15,6 +15,7 @@
         │   └── RunFailedError       the provider's run failed for good: only a new submission can help
         ├── RejectedError        give up this task; the others go on
         ├── GoneError            the provider no longer knows it: look for it in its history
+        ├── LeftError            it goes on without us: the next run takes it up
         └── SubmissionUnknown    it may have been paid: never sent again blindly
 
 The branch is decided once, where a foreign error becomes one of ours; everyone above only asks which branch.
@@ -123,6 +124,10 @@ class RejectedError(TaskError):
 
 class GoneError(TaskError):
     """The provider does not know the submission, or no longer. It may have been paid: its history is asked first."""
+
+
+class LeftError(TaskError):
+    """It goes on without us. Nothing is recorded: the next run takes it up where the ledger says it is."""
 
 
 class SubmissionUnknown(TaskError):  # noqa: N818 - it is the field's word, and a state rather than an error

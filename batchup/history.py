@@ -42,6 +42,7 @@ class Record(msgspec.Struct, gc=False):
     Attributes:
         seen: Offset in the ledger of the line that names its input.
         last: Offset of the line that made its state.
+        result: Offset of the ``result`` line of its last submission; -1 where that has none.
         attempts: Submissions so far.
         failure: Class of the error, where it failed.
         orphaned: Whether the manifest no longer makes it.
@@ -51,6 +52,7 @@ class Record(msgspec.Struct, gc=False):
     state: State = State.PENDING
     seen: int = -1
     last: int = -1
+    result: int = -1
     attempts: int = 0
     failure: str = ""
     orphaned: bool = False
@@ -65,6 +67,8 @@ class _Line(msgspec.Struct, gc=False):
     attempt: int = 1
     kind: str = ""
     step: str = ""
+    sha256: str = ""
+    request_id: str = ""
     content: str = ""
     estimated_usd: str | None = "0"
     charged_usd: str | None = "0"
@@ -99,6 +103,8 @@ class History:
     Attributes:
         records: Task id (16 bytes) -> Record.
         contents: Content id (16 bytes) -> id of the task that has, or first had, this work on these contents.
+        requests: Ids of all requests that the provider accepted.
+        uploads: Content hash (32 bytes) of an input -> offset of the line that tells where it lies.
         claims: Hash of an output's path text -> offset of the last ``task`` or ``done`` line that names it.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
@@ -108,6 +114,8 @@ class History:
         self.records: dict[bytes, Record] = {}
         self.contents: dict[bytes, bytes] = {}
         self.claims: dict[int, int] = {}
+        self.requests: set[str] = set()
+        self.uploads: dict[bytes, int] = {}
         self.money = Money()
         self.job = ""
         self.runs = 0
@@ -127,6 +135,7 @@ class History:
             "orphaned": self._orphaned,
             "retried": self._retried,
             "stopped": self._stopped,
+            "uploaded": self._uploaded,
             **dict.fromkeys(_STATES, self._state),
         }
 
@@ -170,6 +179,16 @@ class History:
         """Read the line that made the task's state."""
         return self._event(record.last)
 
+    def result(self, record: Record) -> events.Result | None:
+        """Read how the task's last submission came to its end; None if it has not."""
+        event = self._event(record.result)
+        return event if isinstance(event, events.Result) else None
+
+    def uploaded(self, sha256: str) -> events.Uploaded | None:
+        """Read where these contents were uploaded last."""
+        event = self._event(self.uploads.get(bytes.fromhex(sha256), -1))
+        return event if isinstance(event, events.Uploaded) else None
+
     def claim(self, output: str) -> events.Seen | events.Done | None:
         """Read the line that last named an output: that it is there, or that it was meant to be."""
         event = self._event(self.claims.get(hash(output), -1))
@@ -205,6 +224,9 @@ class History:
 
     def _stopped(self, line: _Line, _offset: int) -> None:
         self.stopped, self.elapsed_s, self.ended = line.why, line.elapsed_s, True
+
+    def _uploaded(self, line: _Line, offset: int) -> None:
+        self.uploads[bytes.fromhex(line.sha256)] = offset
 
     def _seen(self, line: _Line, offset: int) -> None:
         key = bytes.fromhex(line.id)
@@ -257,6 +279,12 @@ class History:
             record = self.records[key] = Record()
         record.state, record.last = _STATES[line.event], offset
         record.attempts = max(record.attempts, line.attempt)
+        if line.event == "result":
+            record.result = offset
+        elif line.event == "submitting":
+            record.result = -1
+        if line.request_id:
+            self.requests.add(line.request_id)
         if record.state is State.DONE:
             self.claims[hash(line.output)] = offset
         record.failure = line.kind if line.event == "failed" else ""

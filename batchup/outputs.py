@@ -29,6 +29,7 @@ class Examination(msgspec.Struct, frozen=True):
     """What :func:`examine` is given.
 
     Attributes:
+        source: Empty where it is not on this machine.
         source_sha256: Content hash of the source, where it was taken before.
         pixels: Of one frame of the output, as far as known.
     """
@@ -62,7 +63,7 @@ def examine(files: Examination) -> Examined:
         width=found.width,
         height=found.height,
         sha256=digest.sha256(Path(files.part)),
-        source_sha256=files.source_sha256 or digest.sha256(Path(files.source)),
+        source_sha256=files.source_sha256 or (digest.sha256(files.source) if files.source else ""),
     )
 
 

@@ -26,6 +26,8 @@ class Action(StrEnum):
     """An output that is there already gets another name, free."""
     FOLLOW = "follow"
     """Waits for another task of this run with the same contents, and is copied from it."""
+    HEAL = "heal"
+    """Paid for and finished: only its output is fetched again."""
     ATTACH = "attach"
     """Submitted by an earlier run: collected, not submitted again."""
     KEEP = "keep"
@@ -36,7 +38,7 @@ class Action(StrEnum):
     """Not chosen for this run; stays pending."""
 
 
-TO_RUN = frozenset({Action.RUN, Action.COPY, Action.FOLLOW})
+TO_RUN = frozenset({Action.RUN, Action.HEAL, Action.COPY, Action.FOLLOW})
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

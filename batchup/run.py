@@ -3,9 +3,8 @@
 import os
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,22 +13,23 @@ import msgspec
 from anyio import to_thread
 
 from batchup import events, outputs
-from batchup.attempt import Attempts, Watcher
+from batchup.attempt import Attempts, Place, Watcher
 from batchup.clock import Clock, SystemClock
-from batchup.dispatcher import dispatch
 from batchup.errors import BatchupError, FatalError, Interrupted
-from batchup.history import History, State
+from batchup.history import History
+from batchup.lane import Lane
 from batchup.ledger import index, open_ledger
+from batchup.limits import Slots
 from batchup.manifest import Manifest
-from batchup.plan import Action, Choice, Plan, Step
-from batchup.providers.base import Provider
+from batchup.plan import Choice, Plan, Step
 from batchup.providers.local.memory import machine_memory_bytes
-from batchup.providers.local.pool import Pool, open_pool
-from batchup.providers.local.provider import LocalProvider
+from batchup.providers.local.pool import open_pool
+from batchup.provision import Tools, open_provider
 from batchup.recorder import Recorder
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown, open_signals
 from batchup.source import Source, to_path
+from batchup.submission import Submissions
 from batchup.summary import Summary, summarise
 from batchup.survey import survey
 from batchup.version import __version__
@@ -37,8 +37,11 @@ from batchup.version import __version__
 if TYPE_CHECKING:
     from batchup.transport import Transport
 
-_OWN_TROUBLES = ("input_", "output_", "worker_", "no_worker", "out_of_memory")
-"""Classes of failures that say nothing of another file with the same contents begin so."""
+LOCAL = "local"
+REMOTE_SLOTS = 8
+UPLOADS = 8
+DOWNLOADS = 8
+"""Transfers at once: enough to keep the slots busy, few enough to leave the line to others."""
 
 EXAMINE_BYTES_A_PIXEL = 8
 """What decoding an output needs, leaning high: four bytes of pixels, and the file."""
@@ -262,19 +265,20 @@ class _Run:
                 group.cancel_scope.cancel()
 
             group.start_soon(leave)
-            async with (
-                self._open_transport() as transport,
-                self._open_pool() as pool,
-                anyio.create_task_group() as lanes,
-            ):
-                for name in sorted(self.plan.providers):
-                    lanes.start_soon(self._lane, name, pool, transport)
+            async with AsyncExitStack() as stack:
+                transport = await stack.enter_async_context(self._open_transport())
+                pool = await stack.enter_async_context(open_pool(_cores(), self._memory_bytes()))
+                tools = Tools(self.manifest, self.clock, pool, transport, self.history)
+                lanes = [await self._lane(name, tools, stack) for name in sorted(self.plan.providers)]
+                async with anyio.create_task_group() as running:
+                    for lane in lanes:
+                        running.start_soon(lane.run)
             group.cancel_scope.cancel()
 
     @asynccontextmanager
     async def _open_transport(self) -> AsyncIterator["Transport | None"]:
-        """Open the network, if any input is there."""
-        if not self.plan.urls:
+        """Open the network, if it is needed."""
+        if not self.plan.urls and not self.plan.providers - {LOCAL}:
             yield None
             return
         from batchup.transport import open_transport  # aiohttp: a fifth of a start that needs none
@@ -283,86 +287,53 @@ class _Run:
         async with open_transport(connect_s=times.connect_s, stall_s=times.stall_s) as transport:
             yield transport
 
-    @asynccontextmanager
-    async def _open_pool(self) -> AsyncIterator[Pool]:
-        async with open_pool(self._workers(), self._memory_bytes()) as pool:
-            yield pool
-
     def _memory_bytes(self) -> int:
         return self.manifest.run.memory_bytes or machine_memory_bytes() // 2
 
-    def _workers(self) -> int:
-        return self.options.concurrency or self.manifest.run.concurrency or _cores()
-
-    async def _lane(self, name: str, pool: Pool, transport: "Transport | None") -> None:
-        """Run all that one provider has to do: copies first, for they are free and quick; followers last."""
-        attempts = self._attempts(LocalProvider(pool), pool, transport)
-        targets = {step.task.output for step in self.plan.pick(Action.COPY, name)}
-        # What is itself about to be written over is brought to safety first: names may change places.
-        threatened = (step for step in self.plan.pick(Action.COPY, name) if step.other_output in targets)
-        for steps, work in (
-            (threatened, partial(self._stage, attempts)),
-            (self.plan.pick(Action.COPY, name), partial(self._copy, attempts)),
-            (self.plan.pick(Action.RUN, name), attempts.run),
-            (self.plan.pick(Action.FOLLOW, name), partial(self._follow, attempts)),
-        ):
-            await dispatch(steps, work, workers=self._workers(), shutdown=self.shutdown)
-
-    def _attempts(self, provider: Provider, pool: Pool, transport: "Transport | None") -> Attempts:
-        retry = self.manifest.retry
-
-        async def examine(files: outputs.Examination) -> outputs.Examined:
-            # Never more than all of it: the work itself was let in, and an unchecked output is worth nothing.
-            wanted = min(files.pixels * EXAMINE_BYTES_A_PIXEL, self._memory_bytes())
-            found: Any = await pool.call("batchup.outputs:examine", files, memory_bytes=wanted)
-            return msgspec.convert(found, outputs.Examined)
-
-        async def download(source: Source, file: Path) -> None:
-            assert transport is not None
-            await transport.download(source.url, file, allow_private=source.allow_private)
-
-        return Attempts(
+    async def _lane(self, name: str, tools: Tools, stack: AsyncExitStack) -> Lane:
+        provider = await stack.enter_async_context(open_provider(name, tools))
+        slots = self.options.concurrency or self.manifest.run.concurrency
+        slots = slots or (_cores() if name == LOCAL else REMOTE_SLOTS)
+        retry, fal = self.manifest.retry, self.manifest.fal
+        submissions = Submissions(
+            provider,
+            self.recorder.record,
+            RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier),
+            self.clock,
+            self.shutdown,
+            Slots(slots, self.clock),
+            settle_s=fal.settle_s,
+            resubmit_below_usd=fal.resubmit_below_usd,
+        )
+        attempts = Attempts(
             provider=provider,
-            download=download,
+            submissions=submissions,
+            place=self._place(tools),
             record=self.recorder.record,
-            output_dir=self.manifest.output_dir,
-            keep_metadata=self.manifest.output.metadata == "keep",
-            policy=RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier),
             clock=self.clock,
             shutdown=self.shutdown,
             watcher=self.reporter,
-            examine=examine,
+            ahead=anyio.Semaphore(slots if name == LOCAL else UPLOADS),
+            after=anyio.Semaphore(slots if name == LOCAL else DOWNLOADS),
             stop=self.stop,
         )
+        # Uploads run ahead of the paid slots, and downloads after them.
+        workers = slots if name == LOCAL else slots + UPLOADS + DOWNLOADS
+        return Lane(name, self.plan, self.history, attempts, workers, self.shutdown)
 
-    async def _stage(self, attempts: Attempts, step: Step) -> None:
-        done = self._done(step)
-        if done is not None:
-            await attempts.stage(step, done)
+    def _place(self, tools: Tools) -> Place:
+        async def examine(files: outputs.Examination) -> outputs.Examined:
+            # Never more than all of it: the work itself was let in, and an unchecked output is worth nothing.
+            wanted = min(files.pixels * EXAMINE_BYTES_A_PIXEL, self._memory_bytes())
+            found: Any = await tools.pool.call("batchup.outputs:examine", files, memory_bytes=wanted)
+            return msgspec.convert(found, outputs.Examined)
 
-    async def _copy(self, attempts: Attempts, step: Step) -> None:
-        done = self._done(step)
-        await (attempts.copy(step, done) if done else attempts.run(step))
+        async def download(source: Source, file: Path) -> None:
+            assert tools.transport is not None
+            await tools.transport.download(source.url, file, allow_private=source.allow_private)
 
-    def _done(self, step: Step) -> events.Done | None:
-        """Return how the task that *step* is copied from became done."""
-        record = self.history.get(step.other)
-        return self.history.done(record) if record else None
-
-    async def _follow(self, attempts: Attempts, step: Step) -> None:
-        """Copy from the task with the same contents, which has had its turn."""
-        done = self._done(step)
-        if done is not None:
-            await attempts.copy(step, done)
-            return
-        leader = self.history.get(step.other)
-        if leader is None or leader.state is not State.FAILED:
-            return  # it stays pending, as its leader does
-        if leader.failure.startswith(_OWN_TROUBLES):
-            await attempts.run(step)
-        else:
-            message = f"it has the same contents as {step.detail}, which failed"
-            await attempts.fail(step, leader.failure, message)
+        keep_metadata = self.manifest.output.metadata == "keep"
+        return Place(self.manifest.output_dir, keep_metadata, examine, download)
 
 
 def _seen(step: Step, clock: Clock) -> events.Seen:

@@ -1,15 +1,17 @@
-"""What a provider can do, as the runner sees it: submit, complete, fetch.
+"""What a provider can do, as the runner sees it: prepare, submit, complete, fetch.
 
 A provider does not retry, count, name files or touch the ledger; the runner does that, the same way for everyone.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from batchup.source import Size
 from batchup.task import Task
 
 
@@ -20,6 +22,7 @@ class Job(msgspec.Struct, frozen=True):
         task: What to do.
         file: The input on this machine.
         part: File to write the output to, in the output's own folder; does not exist before.
+        sha256: Content hash of the input, where it was taken.
         keep_metadata: Whether EXIF and its kin come through.
         tell: Called now and then with the done part, 0.0 to 1.0.
     """
@@ -27,8 +30,31 @@ class Job(msgspec.Struct, frozen=True):
     task: Task
     file: Path
     part: Path
+    sha256: str = ""
     keep_metadata: bool = True
     tell: Callable[[float], None] = lambda _: None
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """An input that lies where the provider can read it, until it expires."""
+
+    sha256: str
+    url: str
+    expires_at: datetime
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is going to be submitted, whole.
+
+    Attributes:
+        endpoint: Where to.
+        body: JSON.
+        upload: A new upload that it refers to.
+    """
+
+    endpoint: str = ""
+    body: Mapping[str, Any] = {}
+    upload: Upload | None = None
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -48,7 +74,7 @@ class Completed(msgspec.Struct, frozen=True):
 
     Attributes:
         urls: Where the output can be fetched, again and again; empty where it is in ``job.part`` already.
-        charged_usd: What it really cost; None where nobody says.
+        charged_usd: What it really cost; None where the provider does not say.
     """
 
     urls: tuple[str, ...] = ()
@@ -56,7 +82,7 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Provider(Protocol):
-    """Does tasks in three steps, so that what may cost money is a step of its own.
+    """Does tasks in four steps, so that what may cost money is a step of its own.
 
     Every step raises TaskError (its branch says what happens next), FatalError, or OSError of the local disk.
     """
@@ -73,11 +99,28 @@ class Provider(Protocol):
     def takes_urls(self) -> bool:
         """Whether an input that is a URL can be handed on as it is; else it is downloaded for ``job.file``."""
 
-    async def submit(self, job: Job) -> Ticket:
+    async def prepare(self, job: Job) -> Request:
+        """Bring the input to where the provider reads it, and say what is to be submitted. May be repeated; free."""
+
+    async def submit(self, job: Job, request: Request) -> Ticket:
         """Start the work. The only step that may cost money: sent once an attempt, never resent blindly."""
 
     async def complete(self, job: Job, ticket: Ticket) -> Completed:
         """Wait until the work is finished. May be called again, by a later run too; free."""
 
     async def fetch(self, job: Job, completed: Completed) -> None:
-        """Bring the output to ``job.part``. May be called again; free."""
+        """Bring the output to ``job.part``. May be called again; free.
+
+        Raises:
+            GoneError: It is not there any more.
+        """
+
+    async def find(self, endpoint: str, body: Mapping[str, Any], sent_at: datetime) -> Ticket | None:
+        """Return the ticket of a submission whose answer was lost; None where it is not known, or not yet.
+
+        Raises:
+            GoneError: Nobody can be asked, now or later.
+        """
+
+    def charged_usd(self, job: Job, completed: Completed, size: Size) -> Decimal | None:
+        """Return what the output really cost in USD, by its own *size* where the provider did not say."""

@@ -1,7 +1,11 @@
 """The provider ``local``: models that run on this machine, free of charge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -9,10 +13,10 @@ from batchup.disk import translated
 from batchup.errors import RejectedError
 from batchup.models import find
 from batchup.models.base import LocalModel
-from batchup.providers.base import Completed, Job, Ticket
+from batchup.providers.base import Completed, Job, Request, Ticket
 from batchup.providers.local.pool import Pool
 from batchup.providers.local.work import Work
-from batchup.source import Media
+from batchup.source import Media, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,11 @@ class LocalProvider:
     durable: bool = False
     takes_urls: bool = False
 
-    async def submit(self, job: Job) -> Ticket:  # noqa: ARG002 - there is nobody to submit to
+    async def prepare(self, job: Job) -> Request:  # noqa: ARG002 - the input is here
+        """Do nothing."""
+        return Request()
+
+    async def submit(self, job: Job, request: Request) -> Ticket:  # noqa: ARG002 - there is nobody to submit to
         """Do nothing: the work is done in :meth:`complete`, and may be repeated."""
         return Ticket()
 
@@ -62,6 +70,14 @@ class LocalProvider:
 
     async def fetch(self, job: Job, completed: Completed) -> None:
         """Do nothing: the output is in ``job.part`` already."""
+
+    async def find(self, endpoint: str, body: Mapping[str, Any], sent_at: datetime) -> Ticket | None:  # noqa: ARG002
+        """Nothing is ever lost here."""
+        return None
+
+    def charged_usd(self, job: Job, completed: Completed, size: Size) -> Decimal | None:  # noqa: ARG002 - free
+        """Nothing."""
+        return Decimal(0)
 
     async def _probe(self, file: Path) -> Media:
         """Find out what a downloaded file is."""

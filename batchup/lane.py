@@ -1,0 +1,97 @@
+"""All that one provider has to do in a run: what is under way first, copies before work, followers last."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from batchup import events
+from batchup.attempt import Attempts
+from batchup.dispatcher import dispatch
+from batchup.history import History, State
+from batchup.plan import Action, Plan, Step
+from batchup.shutdown import Shutdown
+
+Work = Callable[[Step], Awaitable[None]]
+
+_OWN_TROUBLES = ("input_", "output_", "worker_", "no_worker", "out_of_memory")
+"""Classes of failures that say nothing of another file with the same contents begin so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The steps of one provider.
+
+    Attributes:
+        name: Of the provider.
+        workers: Steps at a time.
+    """
+
+    name: str
+    plan: Plan
+    history: History
+    attempts: Attempts
+    workers: int
+    shutdown: Shutdown
+
+    async def run(self) -> None:
+        """Bring all steps to an end, or as far as the run goes."""
+        # What is itself about to be written over is brought to safety first: names may change places.
+        targets = {step.task.output for step in self._pick(Action.COPY)}
+        threatened = (step for step in self._pick(Action.COPY) if step.other_output in targets)
+        await self._dispatch(threatened, self._stage)
+        await self._dispatch(self._pick(Action.COPY), self._copy)
+        # What an earlier run has paid for is collected before anything new is submitted.
+        work = chain(self._pick(Action.ATTACH), self._pick(Action.HEAL), self._pick(Action.RUN))
+        await self._dispatch(work, self._work)
+        await self._dispatch(self._pick(Action.FOLLOW), self._follow)
+
+    def _pick(self, action: Action) -> Iterator[Step]:
+        return self.plan.pick(action, self.name)
+
+    async def _dispatch(self, steps: Iterable[Step], work: Work) -> None:
+        await dispatch(steps, work, workers=self.workers, shutdown=self.shutdown)
+
+    async def _work(self, step: Step) -> None:
+        await self._way(step)(step)
+
+    def _way(self, step: Step) -> Work:
+        """Return how a step is done, by the ledger's last word on it."""
+        record = self.history.get(step.task.id)
+        if record is None or step.action is Action.RUN:
+            return self.attempts.run
+        if step.action is Action.ATTACH and record.state is not State.COMPLETED:
+            last = self.history.last(record)
+            if isinstance(last, events.Submitting | events.Submitted):
+                return partial(self.attempts.resume, known=last)
+        result = self.history.result(record)
+        return partial(self.attempts.heal, result=result) if result else self.attempts.run
+
+    async def _stage(self, step: Step) -> None:
+        done = self._done(step)
+        if done is not None:
+            await self.attempts.stage(step, done)
+
+    async def _copy(self, step: Step) -> None:
+        done = self._done(step)
+        await (self.attempts.copy(step, done) if done else self.attempts.run(step))
+
+    async def _follow(self, step: Step) -> None:
+        """Copy from the task with the same contents, which has had its turn."""
+        done = self._done(step)
+        if done is not None:
+            await self.attempts.copy(step, done)
+            return
+        leader = self.history.get(step.other)
+        if leader is None or leader.state is not State.FAILED:
+            return  # it stays pending, as its leader does
+        if leader.failure.startswith(_OWN_TROUBLES):
+            await self.attempts.run(step)
+        else:
+            message = f"it has the same contents as {step.detail}, which failed"
+            await self.attempts.fail(step, leader.failure, message)
+
+    def _done(self, step: Step) -> events.Done | None:
+        """Return how the task that *step* is copied from became done."""
+        record = self.history.get(step.other)
+        return self.history.done(record) if record else None

@@ -1,0 +1,73 @@
+"""How much may be under way at once, and when: found out, not guessed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from batchup.clock import Clock
+
+QUIET_S = 5.0
+"""Without a refusal for so long, one more may be under way."""
+
+
+class Slots:
+    """At most so many at once: halved by a refusal, one more for each quiet interval, never above the user's limit.
+
+    Additive increase, multiplicative decrease, as in Chiu and Jain, "Analysis of the Increase and Decrease Algorithms
+    for Congestion Avoidance in Computer Networks", 1989. First come, first served.
+
+    Attributes:
+        most: The user's limit.
+        allowed: How many may be under way now.
+        taken: How many are.
+    """
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self.most = most
+        self.allowed = most
+        self.taken = 0
+        self._clock = clock
+        self._free = anyio.Condition()
+        self._closed_until_s = 0.0
+        self._changed_s = clock.now_s()
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Hold one slot while the block lasts."""
+        async with self._free:
+            while self.taken >= self.allowed:
+                await self._free.wait()
+            self.taken += 1
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                async with self._free:
+                    self.taken -= 1
+                    self._free.notify()
+
+    async def opened(self) -> None:
+        """Return when nobody has been told to wait any more; call it before each request that may be refused."""
+        while (wait_s := self._closed_until_s - self._clock.now_s()) > 0:
+            await self._clock.sleep(wait_s)
+
+    def refused(self, sent_s: float, wait_s: float) -> None:
+        """Take in that a request sent at *sent_s* was refused: everyone waits, and fewer go on.
+
+        Requests sent before the last halving are of the same burst, and halve nothing more.
+        """
+        now_s = self._clock.now_s()
+        self._closed_until_s = max(self._closed_until_s, now_s + wait_s)
+        if sent_s >= self._changed_s or self.allowed == self.most:
+            self.allowed = max(1, min(self.allowed, self.taken) // 2)
+            self._changed_s = now_s
+
+    async def accepted(self) -> None:
+        """Take in that a request was accepted."""
+        now_s = self._clock.now_s()
+        if self.allowed < self.most and now_s - self._changed_s >= QUIET_S:
+            self.allowed += 1
+            self._changed_s = now_s
+            async with self._free:
+                self._free.notify()
