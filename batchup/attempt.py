@@ -14,7 +14,7 @@ from batchup import events, outputs
 from batchup.clock import Clock
 from batchup.errors import FatalError, GoneError, LeftError, RejectedError, SubmissionUnknown, TransientError
 from batchup.events import Done
-from batchup.plan import Step
+from batchup.plan import EXPIRED, Step
 from batchup.providers.base import Completed, Job, Provider, Request
 from batchup.shutdown import Shutdown
 from batchup.source import Size, Source, to_path
@@ -26,9 +26,6 @@ Examiner = Callable[[outputs.Examination], Awaitable[outputs.Examined]]
 
 Download = Callable[[Source, Path], Awaitable[None]]
 """Brings an input that is a URL to a file; may be called again, and goes on where it was cut."""
-
-EXPIRED = "result_expired"
-"""Class of failure of what was paid and can be fetched no more: run again only when a person says so by name."""
 
 
 class Watcher(Protocol):
@@ -248,7 +245,7 @@ class Attempts:
             width=found.width,
             height=found.height,
             source_sha256=found.source_sha256,
-            content=step.content or Recipe(task.model, task.changed).content_id(found.source_sha256),
+            content=step.content or self._content(step, found.source_sha256),
             stripped=not self.place.keep_metadata,
             unexpected_size=task.size is not None and task.size != size,
             attempt=number,
@@ -258,6 +255,11 @@ class Attempts:
             at=self.clock.utc(),
         )
         await self._put(step, job.part, done)
+
+    def _content(self, step: Step, sha256: str) -> str:
+        """Return the id of this work on these contents; none where nobody has read the input."""
+        recipe = Recipe(step.task.model, step.task.changed, self.provider.endpoint(step.task.model))
+        return recipe.content_id(sha256) if sha256 else ""
 
     async def _fetched(self, step: Step, job: Job, completed: Completed) -> outputs.Examined:
         """Fetch the output and examine it; one that comes damaged is fetched once more."""

@@ -1,6 +1,6 @@
 """Which inputs may be one and the same picture: hashed only where another file has the same size."""
 
-from collections.abc import Container
+from collections.abc import Callable
 
 from batchup import digest
 from batchup.batch import Batch
@@ -14,11 +14,15 @@ class Contents:
     Args:
         batch: All tasks, with the sizes of their inputs.
         history: Of the ledger, with the hashes that were taken before.
+        endpoint: Model -> the endpoint that is part of its tasks' identity.
+
+    Attributes:
         gone: Sizes in bytes of inputs that the ledger knows and the batch does not have.
     """
 
-    def __init__(self, batch: Batch, history: History, gone: Container[int]) -> None:
-        self._batch, self._history, self._gone = batch, history, gone
+    def __init__(self, batch: Batch, history: History, endpoint: Callable[[str], str]) -> None:
+        self.gone: set[int] = set()
+        self._batch, self._history, self._endpoint = batch, history, endpoint
         self._recipes: dict[tuple[str, bytes], Recipe] = {}
         self._hashed: tuple[object, str] = (None, "")
 
@@ -28,7 +32,7 @@ class Contents:
         if source.url or (record is not None and record.state is State.DONE):
             return "", ""
         # Once is the file itself.
-        if self._batch.sizes[size] <= 1 and size not in self._gone:
+        if self._batch.sizes[size] <= 1 and size not in self.gone:
             return "", ""
         sha256 = self._known(record) or self._take(task)
         return (sha256, self._recipe(task).content_id(sha256)) if sha256 else ("", "")
@@ -49,5 +53,5 @@ class Contents:
     def _recipe(self, task: Task) -> Recipe:
         key = (task.model, canonical(task.changed))
         if key not in self._recipes:
-            self._recipes[key] = Recipe(task.model, task.changed)
+            self._recipes[key] = Recipe(task.model, task.changed, self._endpoint(task.model))
         return self._recipes[key]

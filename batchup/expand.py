@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from batchup.catalogue import Catalogue
 from batchup.digest import sha256
 from batchup.errors import Fault, ManifestError
 from batchup.inputs import Skipped, matches
@@ -23,11 +24,12 @@ class Expansion:
         fitted: For each rule, the number of sources that it was the first to fit.
     """
 
-    def __init__(self, manifest: Manifest, now: datetime) -> None:
+    def __init__(self, manifest: Manifest, catalogue: Catalogue, now: datetime) -> None:
         """Check every combination of models and parameters.
 
         Args:
             manifest: What to make of the sources.
+            catalogue: Of its models.
             now: Aware; ages in rules count from here.
 
         Raises:
@@ -37,7 +39,7 @@ class Expansion:
         self.fitted = [0] * len(manifest.rules)
         self._manifest = manifest
         self._now = now
-        self._variants = variants(manifest)
+        self._variants = variants(manifest, catalogue)
 
     def tasks(self, source: Source) -> Iterator[Task | Skipped]:
         """Yield the tasks of one source, or why it has none.

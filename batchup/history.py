@@ -104,7 +104,7 @@ class History:
         records: Task id (16 bytes) -> Record.
         contents: Content id (16 bytes) -> id of the task that has, or first had, this work on these contents.
         requests: Ids of all requests that the provider accepted.
-        uploads: Content hash (32 bytes) of an input -> offset of the line that tells where it lies.
+        uploads: Content hash of an input -> offset of the line that tells where it lies.
         claims: Hash of an output's path text -> offset of the last ``task`` or ``done`` line that names it.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
@@ -115,7 +115,7 @@ class History:
         self.contents: dict[bytes, bytes] = {}
         self.claims: dict[int, int] = {}
         self.requests: set[str] = set()
-        self.uploads: dict[bytes, int] = {}
+        self.uploads: dict[str, int] = {}
         self.money = Money()
         self.job = ""
         self.runs = 0
@@ -186,7 +186,7 @@ class History:
 
     def uploaded(self, sha256: str) -> events.Uploaded | None:
         """Read where these contents were uploaded last."""
-        event = self._event(self.uploads.get(bytes.fromhex(sha256), -1))
+        event = self._event(self.uploads.get(sha256, -1))
         return event if isinstance(event, events.Uploaded) else None
 
     def claim(self, output: str) -> events.Seen | events.Done | None:
@@ -226,7 +226,7 @@ class History:
         self.stopped, self.elapsed_s, self.ended = line.why, line.elapsed_s, True
 
     def _uploaded(self, line: _Line, offset: int) -> None:
-        self.uploads[bytes.fromhex(line.sha256)] = offset
+        self.uploads[line.sha256] = offset
 
     def _seen(self, line: _Line, offset: int) -> None:
         key = bytes.fromhex(line.id)

@@ -16,6 +16,8 @@ from batchup.spool import Spool
 from batchup.task import Task
 
 BEYOND_LIMIT = "beyond --limit"
+EXPIRED = "result_expired"
+"""Class of failure of what was paid and can be fetched no more: run again only when a person says so by name."""
 
 
 class Action(StrEnum):
@@ -81,6 +83,7 @@ class Choice:
     Attributes:
         retry_failed: Run failed tasks again, those of *retry_kinds* only if there are any.
         redo: Patterns of inputs whose done tasks are run again.
+        resubmit_held: Submit held tasks again, though they may have been paid.
         restore: Replace outputs that somebody changed.
         only: Patterns of inputs; all others stay as they are.
         limit: Run no more than so many tasks.
@@ -89,6 +92,7 @@ class Choice:
     retry_failed: bool = False
     retry_kinds: frozenset[str] = frozenset()
     redo: tuple[str, ...] = ()
+    resubmit_held: bool = False
     restore: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None

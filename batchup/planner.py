@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from batchup import digest, outputs
 from batchup.batch import Batch
+from batchup.catalogue import Catalogue
 from batchup.contents import Contents
 from batchup.errors import Fault, ManifestError
 from batchup.events import Done
@@ -14,8 +15,8 @@ from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Patterns, Skipped
 from batchup.manifest import Manifest
 from batchup.occupied import Occupied
-from batchup.plan import BEYOND_LIMIT, TO_RUN, Action, Choice, Plan, Step
-from batchup.source import Media, Source, to_path
+from batchup.plan import BEYOND_LIMIT, EXPIRED, TO_RUN, Action, Choice, Plan, Step
+from batchup.source import Source, to_path
 from batchup.spool import Spool
 from batchup.task import Task
 
@@ -46,7 +47,7 @@ def make(
     manifest: Manifest,
     choice: Choice | None = None,
     *,
-    verify: Callable[[Path], Media] = outputs.verify,
+    catalogue: Catalogue | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Return what a run would do now.
@@ -56,14 +57,16 @@ def make(
         history: Of its ledger. Its records are marked as present.
         manifest: For the output's settings.
         choice: What was asked of the run.
-        verify: Decodes a file; raises RejectedError if it cannot.
+        catalogue: Of the manifest's models.
         tick: Called now and then; what it raises ends the planning.
 
     Raises:
         ManifestError: A file that this ledger does not know stands where an output would, and it is broken or
             ``output.exists`` is ``error``.
     """
-    return _Planner(batch, history, manifest, choice or Choice(), verify).plan(tick)
+    endpoint = (catalogue or Catalogue(manifest)).find
+    contents = Contents(batch, history, lambda name: endpoint(name).endpoint)
+    return _Planner(batch, history, manifest, choice or Choice(), contents).plan(tick)
 
 
 class _Asked:
@@ -96,18 +99,16 @@ class _Planner:
         history: History,
         manifest: Manifest,
         choice: Choice,
-        verify: Callable[[Path], Media],
+        contents: Contents,
     ) -> None:
         self._batch, self._history, self._manifest, self._choice = batch, history, manifest, choice
-        self._verify = verify
         self._out = manifest.output_dir
         self._redo = _Asked("--redo", choice.redo)
         self._only = _Asked("--only", choice.only)
         self._retried = False
         self._vanished: dict[int, int] = {}
-        self._gone: set[int] = set()
-        self._contents = Contents(batch, history, self._gone)
-        self._occupied = Occupied(manifest, history, verify)
+        self._contents = contents
+        self._occupied = Occupied(manifest, history, outputs.verify)
         self._leaders: dict[bytes, int] = {}
         self._running = 0
 
@@ -143,7 +144,7 @@ class _Planner:
         for record in self._history.records.values():
             seen = None if record.present else self._history.seen(record)
             if seen is not None:
-                self._gone.add(seen.size_bytes)
+                self._contents.gone.add(seen.size_bytes)
                 self._vanished[hash((seen.root, seen.path, seen.url))] = record.seen
 
     def _note_orphans(self, plan: Plan) -> None:
@@ -186,7 +187,9 @@ class _Planner:
 
     def _may_write(self, task: Task, record: Record | None, decision: _Decision) -> bool:
         """Return whether the output's name is free, or holds what this job wrote."""
-        heals = record is not None and record.state is State.DONE and decision.action is Action.RUN
+        heals = (
+            record is not None and record.state is State.DONE and decision.action in {Action.RUN, Action.HEAL}
+        )
         if heals and self._claims(record, task.output):  # type: ignore[arg-type] # heals says that there is one
             return True
         return self._occupied.by(task) is None
@@ -208,17 +211,31 @@ class _Planner:
             return self._decide_done(task, record)
         if state in IN_FLIGHT:
             return _Decision(Action.ATTACH, "in flight")
-        if state is State.HELD:
+        if state is State.HELD and not self._choice.resubmit_held:
             return _Decision(Action.LEAVE, "held")
-        reason = "pending"
-        if record is None:
-            before = self._before(task)
-            reason = before.reason if before else "new"
-        elif state is State.FAILED:
-            if not self._retries(record):
-                return _Decision(Action.LEAVE, f"failed before: {record.failure}")
-            reason = f"failed before: {record.failure}; tried again"
-        return self._twin(plan, content, task) or _Decision(Action.RUN, reason)
+        failed = self._decide_failed(task, record) if record is not None and state is State.FAILED else None
+        if failed is not None and failed.action is not Action.RUN:
+            return failed
+        run = failed or _Decision(Action.RUN, self._why(task, record))
+        return self._twin(plan, content, task) or run
+
+    def _why(self, task: Task, record: Record | None) -> str:
+        if record is not None:
+            return "held; submitted again" if record.state is State.HELD else "pending"
+        before = self._before(task)
+        return before.reason if before else "new"
+
+    def _decide_failed(self, task: Task, record: Record) -> _Decision:
+        if record.failure == EXPIRED:
+            if self._redo.chooses(task.source):
+                return _Decision(Action.RUN, "asked for by --redo")
+            return _Decision(Action.LEAVE, "lost: its result has expired; --redo runs it again")
+        if not self._retries(record):
+            return _Decision(Action.LEAVE, f"failed before: {record.failure}")
+        reason = f"failed before: {record.failure}; tried again"
+        if record.result >= 0:
+            return _Decision(Action.HEAL, reason, "it was paid: only its output is fetched again")
+        return _Decision(Action.RUN, reason)
 
     def _retries(self, record: Record) -> bool:
         kinds = self._choice.retry_kinds
@@ -232,8 +249,15 @@ class _Planner:
         done = self._history.done(record)
         assert done is not None
         if done.stripped != (self._manifest.output.metadata == "strip"):
-            return _Decision(Action.RUN, "output.metadata changed")
-        return self._decide_intact(task, done, self._inspect(record, done))
+            decision = _Decision(Action.RUN, "output.metadata changed")
+        else:
+            decision = self._decide_intact(task, done, self._inspect(record, done))
+        # What was paid for is fetched again rather than run again.
+        return (
+            decision._replace(action=Action.HEAL)
+            if decision.action is Action.RUN and record.result >= 0
+            else decision
+        )
 
     def _decide_intact(self, task: Task, done: Done, finding: str) -> _Decision:
         if finding == "changed" and not self._choice.restore:
@@ -249,7 +273,7 @@ class _Planner:
     def _inspect(self, record: Record, done: Done) -> str:
         """Return what has become of an output; ``replaced`` if another task of this job was written over it."""
         file = self._out / to_path(done.output)
-        finding = outputs.inspect(file, done, self._verify)
+        finding = outputs.inspect(file, done, outputs.verify)
         if self._claims(record, done.output) or finding in {"missing", "damaged"}:
             return finding
         # Somebody else of this job was given the name since: it may have been written, and by chance look alike.

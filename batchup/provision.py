@@ -1,19 +1,24 @@
 """From a provider's name to a provider that works."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchup.catalogue import Catalogue
 from batchup.clock import Clock
 from batchup.history import History
 from batchup.manifest import Manifest
-from batchup.providers.base import Provider
+from batchup.providers.base import Provider, Upload
 from batchup.providers.local.pool import Pool
 from batchup.providers.local.provider import LocalProvider
+from batchup.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from batchup.transport import Transport
+
+LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,11 @@ class Tools:
     Attributes:
         pool: Runs what would block the event loop.
         transport: Speaks HTTP; None where nothing needs it.
-        history: Knows what was uploaded before.
+        history: Knows what was uploaded and submitted before.
     """
 
     manifest: Manifest
+    catalogue: Catalogue
     clock: Clock
     pool: Pool
     transport: "Transport | None"
@@ -35,6 +41,57 @@ class Tools:
 
 @asynccontextmanager
 async def open_provider(name: str, tools: Tools) -> AsyncIterator[Provider]:
-    """Give the provider called *name* while the block lasts."""
-    assert name == "local"
-    yield LocalProvider(tools.pool)
+    """Give the provider called *name* while the block lasts.
+
+    Raises:
+        ManifestError: Its account's settings are wrong.
+    """
+    if name == LOCAL:
+        yield LocalProvider(tools.pool)
+    else:
+        async with _open_fal(tools) as provider:
+            yield provider
+
+
+@asynccontextmanager
+async def _open_fal(tools: Tools) -> AsyncIterator[Provider]:
+    from batchup.providers.fal.api import open_api
+    from batchup.providers.fal.platform import Platform
+    from batchup.providers.fal.poller import open_poller
+    from batchup.providers.fal.provider import FalProvider, Ways
+    from batchup.providers.fal.queue import Queue, Terms
+    from batchup.providers.fal.settings import Settings
+    from batchup.providers.fal.storage import Storage
+    from batchup.transport.addresses import is_loopback
+
+    manifest, clock = tools.manifest, tools.clock
+    fal, retry = manifest.fal, manifest.retry
+    settings = Settings.from_environment(os.environ)
+    assert tools.transport is not None
+
+    def uploaded(sha256: str) -> Upload | None:
+        known = tools.history.uploaded(sha256)
+        return Upload(known.sha256, known.url, known.expires_at) if known else None
+
+    async with open_api(settings, connect_s=manifest.timeouts.connect_s, clock=clock) as api:
+        queue = Queue(api)
+        async with open_poller(queue.status, clock) as poller:
+            policy = RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier)
+            yield FalProvider(
+                queue,
+                poller,
+                Storage(api, retry=policy, clock=clock, stall_s=manifest.timeouts.stall_s),
+                Platform(api, clock),
+                tools.transport,
+                tools.pool,
+                clock,
+                Ways(
+                    Terms(priority=fal.priority, store_io=fal.store_payloads),
+                    fal.mode == "sync",
+                    fal.keep_inputs_s,
+                    is_loopback(settings.queue.raw_host or ""),
+                ),
+                model=tools.catalogue.fal,
+                uploaded=uploaded,
+                known=tools.history.requests,
+            )

@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from batchup import events, outputs
 from batchup.attempt import Attempts, Place, Watcher
+from batchup.catalogue import Catalogue
 from batchup.clock import Clock, SystemClock
 from batchup.errors import BatchupError, FatalError, Interrupted
 from batchup.history import History
@@ -24,7 +25,7 @@ from batchup.manifest import Manifest
 from batchup.plan import Choice, Plan, Step
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
-from batchup.provision import Tools, open_provider
+from batchup.provision import LOCAL, Tools, open_provider
 from batchup.recorder import Recorder
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown, open_signals
@@ -37,7 +38,6 @@ from batchup.version import __version__
 if TYPE_CHECKING:
     from batchup.transport import Transport
 
-LOCAL = "local"
 REMOTE_SLOTS = 8
 UPLOADS = 8
 DOWNLOADS = 8
@@ -268,7 +268,9 @@ class _Run:
             async with AsyncExitStack() as stack:
                 transport = await stack.enter_async_context(self._open_transport())
                 pool = await stack.enter_async_context(open_pool(_cores(), self._memory_bytes()))
-                tools = Tools(self.manifest, self.clock, pool, transport, self.history)
+                tools = Tools(
+                    self.manifest, Catalogue(self.manifest), self.clock, pool, transport, self.history
+                )
                 lanes = [await self._lane(name, tools, stack) for name in sorted(self.plan.providers)]
                 async with anyio.create_task_group() as running:
                     for lane in lanes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batchup import inputs
 from batchup.batch import collect
+from batchup.catalogue import Catalogue
 from batchup.errors import Fault, ManifestError
 from batchup.expand import Expansion, expand
 from batchup.history import History
@@ -24,6 +25,8 @@ def survey(
     choice: Choice,
     now: datetime,
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    catalogue: Catalogue | None = None,
 ) -> Plan:
     """Return what a run would do now.
 
@@ -32,6 +35,7 @@ def survey(
         history: Of its ledger; empty where there is none.
         choice: What is asked of the run.
         now: Aware; ages in filters count from here.
+        catalogue: Of the manifest's models; by default at the prices of the table.
         progress: Called with the number of inputs found so far, now and then. What it raises ends the survey.
 
     Raises:
@@ -56,9 +60,12 @@ def survey(
         own=own,
         now=now,
     )
-    expansion = Expansion(manifest, now)
+    catalogue = catalogue or Catalogue(manifest)
+    expansion = Expansion(manifest, catalogue, now)
     batch = collect(manifest, expand(expansion, found, progress))
-    plan = make(batch, history, manifest, choice, tick=lambda: progress(len(batch.tasks)))
+    plan = make(
+        batch, history, manifest, choice, catalogue=catalogue, tick=lambda: progress(len(batch.tasks))
+    )
     plan.warnings += [*_lost(manifest), *found.warnings]
     if expansion.made:
         plan.warnings += [
@@ -91,7 +98,6 @@ def check_known(manifest: Manifest) -> None:
         ("run", "cluster"): manifest.run.cluster,
         ("run", "stop_after"): "stop_after" in manifest.run.model_fields_set,
         ("output", "sidecar"): manifest.output.sidecar,
-        ("models",): manifest.models,
         ("notify",): manifest.notify,
         ("on_finish",): manifest.on_finish,
     }

@@ -6,11 +6,11 @@ from itertools import product
 
 from pydantic import ValidationError
 
+from batchup.catalogue import Catalogue
 from batchup.errors import Fault, ManifestError
 from batchup.manifest import Manifest, ModelChoice, Rule
 from batchup.manifest.mistakes import sentence
 from batchup.manifest.template import Part, parse
-from batchup.models import find
 from batchup.models.base import Model, Params
 from batchup.task import Recipe, Scalar, canonical
 
@@ -36,7 +36,9 @@ class Variant:
     template: tuple[Part, ...]
 
 
-def variants(manifest: Manifest) -> Mapping[int | None, tuple[Variant, ...]]:
+def variants(
+    manifest: Manifest, catalogue: Catalogue | None = None
+) -> Mapping[int | None, tuple[Variant, ...]]:
     """Return rule number -> its variants, from 0; None stands for inputs that no rule matches.
 
     A rule that skips, and None where there is no model without a rule, have no variants.
@@ -44,27 +46,76 @@ def variants(manifest: Manifest) -> Mapping[int | None, tuple[Variant, ...]]:
     Raises:
         ManifestError: A combination of parameters is none that its model takes. Holds all such faults.
     """
-    faults: list[Fault] = []
-    found: dict[int | None, tuple[Variant, ...]] = {None: tuple(_combine(manifest, None, None, faults))}
+    make = _Maker(manifest, catalogue or Catalogue(manifest), [])
+    found: dict[int | None, tuple[Variant, ...]] = {None: tuple(make.all(None, None))}
     for number, rule in enumerate(manifest.rules):
-        found[number] = () if rule.skip else tuple(_combine(manifest, number, rule, faults))
-    if faults:
-        raise ManifestError(list(dict.fromkeys(faults)))
+        found[number] = () if rule.skip else tuple(make.all(number, rule))
+    if make.faults:
+        raise ManifestError(list(dict.fromkeys(make.faults)))
     return found
 
 
-def _combine(
-    manifest: Manifest, number: int | None, rule: Rule | None, faults: list[Fault]
-) -> Iterator[Variant]:
-    seen = set()
-    for combination in _combinations(manifest, rule):
-        variant = _variant(manifest, rule, combination, faults, number)
-        if variant is None:
-            continue
-        key = (variant.model.name, canonical(variant.changed))
-        if key not in seen:
-            seen.add(key)
-            yield variant
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes variants, and collects what is wrong with them."""
+
+    manifest: Manifest
+    catalogue: Catalogue
+    faults: list[Fault]
+
+    def all(self, number: int | None, rule: Rule | None) -> Iterator[Variant]:
+        """Yield the variants of one rule, each once."""
+        seen = set()
+        for combination in _combinations(self.manifest, rule):
+            variant = self._one(rule, combination, number)
+            if variant is None:
+                continue
+            key = (variant.model.name, canonical(variant.changed))
+            if key not in seen:
+                seen.add(key)
+                yield variant
+
+    def _one(
+        self, rule: Rule | None, combination: Mapping[str, Scalar | ModelChoice], number: int | None
+    ) -> Variant | None:
+        """Merge from the general to the particular: params, the matrix' model, its values, the rule."""
+        choice = combination.get("model")
+        name, given = self.manifest.model, dict(self.manifest.params)
+        if isinstance(choice, ModelChoice):
+            name, given = _merge(name, given, choice.model, choice.params)
+        if rule is not None:
+            name, given = _merge(name, given, rule.model, {})
+        if name is None:
+            return None
+        model = self.catalogue.find(name)
+        varied = {n: v for n, v in combination.items() if not isinstance(v, ModelChoice) and _has(model, n)}
+        fixed = dict(rule.params) if rule else {}
+        if isinstance(choice, ModelChoice):
+            # As with the matrix' own names: what one of several models does not have is left out for that one.
+            fixed = {n: v for n, v in fixed.items() if _has(model, n)}
+        try:
+            params = model.params(**{**given, **varied, **fixed})
+        except ValidationError as error:
+            place = ("rules", number) if number is not None else ("matrix",) if combination else ("params",)
+            self.faults.extend(
+                self.manifest.fault(place, f"{name}: {sentence(one)}") for one in error.errors()
+            )
+            return None
+        values, defaults = params.model_dump(), model.params().model_dump()
+        changed = {n: v for n, v in values.items() if n not in defaults or v != defaults[n]}
+        return Variant(
+            model=model,
+            params=params,
+            values=values,
+            changed=changed,
+            recipe=Recipe(name, changed, model.endpoint),
+            template=_template(self.manifest, [n for n in combination if n == "model" or n in varied]),
+        )
+
+
+def _has(model: Model, name: str) -> bool:
+    """Return whether a model takes a parameter; a user's own endpoint takes any."""
+    return name in model.params.model_fields or model.params.model_config.get("extra") == "allow"
 
 
 def _combinations(manifest: Manifest, rule: Rule | None) -> Iterator[dict[str, Scalar | ModelChoice]]:
@@ -86,49 +137,6 @@ def _excluded(item: Mapping[str, Scalar], combination: Mapping[str, Scalar | Mod
         return (mine.model if isinstance(mine, ModelChoice) else mine) == value
 
     return bool(item) and all(name in combination and same(name, value) for name, value in item.items())
-
-
-def _variant(
-    manifest: Manifest,
-    rule: Rule | None,
-    combination: Mapping[str, Scalar | ModelChoice],
-    faults: list[Fault],
-    number: int | None,
-) -> Variant | None:
-    """Merge from the general to the particular: params, the matrix' model, its values, the rule."""
-    choice = combination.get("model")
-    name, given = manifest.model, dict(manifest.params)
-    if isinstance(choice, ModelChoice):
-        name, given = _merge(name, given, choice.model, choice.params)
-    if rule is not None:
-        name, given = _merge(name, given, rule.model, {})
-    if name is None:
-        return None
-    model = find(name)
-    fields = model.params.model_fields
-    varied = {n: v for n, v in combination.items() if n in fields and not isinstance(v, ModelChoice)}
-    fixed = dict(rule.params) if rule else {}
-    if isinstance(choice, ModelChoice):
-        # As with the matrix' own names: what one of several models does not have is left out for that one.
-        fixed = {n: v for n, v in fixed.items() if n in fields}
-    given = {**given, **varied, **fixed}
-    try:
-        params = model.params(**given)
-    except ValidationError as error:
-        place = ("rules", number) if number is not None else ("matrix",) if combination else ("params",)
-        faults.extend(manifest.fault(place, f"{name}: {sentence(one)}") for one in error.errors())
-        return None
-    values = params.model_dump()
-    defaults = model.params().model_dump()
-    changed = {n: v for n, v in values.items() if v != defaults[n]}
-    return Variant(
-        model=model,
-        params=params,
-        values=values,
-        changed=changed,
-        recipe=Recipe(name, changed, model.endpoint),
-        template=_template(manifest, [n for n in combination if n == "model" or n in varied]),
-    )
 
 
 def _merge(

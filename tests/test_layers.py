@@ -19,7 +19,7 @@ LAYERS = [
     ["submission", "limits", "provision"],
     ["occupied", "contents"],
     ["plan"],
-    ["batch", "history", "outputs", "expand", "variants", "recorder", "shutdown", "spool", "summary"],
+    ["batch", "history", "outputs", "expand", "variants", "catalogue", "recorder", "shutdown", "spool", "summary"],
     ["inputs", "naming", "figures"],
     ["ledger", "providers", "manifest"],
     ["disk", "media", "transport"],

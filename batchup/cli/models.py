@@ -58,7 +58,7 @@ def _document(model: "Model") -> dict[str, Any]:
         "name": model.name,
         "kind": model.kind,
         "summary": model.summary,
-        "price": _price(model),
+        "price": model.price_note,
         "params": model.params.model_json_schema(),
     }
 
@@ -67,22 +67,17 @@ def _list() -> Iterator[str]:
     from batchup.models import find, names
 
     found = [find(name) for name in names()]
-    rows = [[model.name, model.kind, _price(model), model.summary] for model in found]
+    rows = [[model.name, model.kind, model.summary, model.price_note] for model in found]
     # A sentence is worth its room: a narrow terminal breaks it, and nothing is cut.
-    yield from table(rows, ["model", "takes", "price", "what it does"], columns=1000)
+    yield from table(rows, ["model", "takes", "what it does", "price"], columns=1000)
     yield ""
     yield "batchup models NAME shows a model's parameters."
-
-
-def _price(model: "Model") -> str:
-    price = model.price_usd(model.params(), None)
-    return "free" if price == 0 else "depends on the input"
 
 
 def _portrait(model: "Model") -> Iterator[str]:
     """Yield all that a person needs to use one model."""
     yield f"{model.name}: {model.summary}"
-    yield f"  takes {model.kind}s, {_price(model)}"
+    yield f"  takes {model.kind}s; {model.price_note}"
     yield ""
     schema = model.params.model_json_schema()
     width = max(map(len, schema.get("properties", {})), default=0)

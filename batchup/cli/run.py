@@ -52,6 +52,9 @@ _STATUS = {
 @click.option(
     "--redo", multiple=True, metavar="PATTERN", help="Run done tasks again whose input's path matches."
 )
+@click.option(
+    "--resubmit-held", is_flag=True, help="Submit held tasks again, though they may have been paid already."
+)
 @click.option("--restore", is_flag=True, help="Replace outputs that somebody changed since.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
@@ -64,6 +67,7 @@ def run(
     retry_failed: bool,
     kinds: tuple[str, ...],
     redo: tuple[str, ...],
+    resubmit_held: bool,
     restore: bool,
     yes: bool,  # noqa: ARG001 - local work costs nothing, so nothing is asked yet
     output: Output,
@@ -93,6 +97,7 @@ def run(
         retry_failed=retry_failed,
         retry_kinds=frozenset(kinds),
         redo=redo,
+        resubmit_held=resubmit_held,
         restore=restore,
         only=only,
         limit=limit,

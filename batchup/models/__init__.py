@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchup.models.base import Model
 
-PROVIDERS = ("local",)
+PROVIDERS = ("fal", "local")
 
 
 @cache

@@ -99,6 +99,9 @@ class Provider(Protocol):
     def takes_urls(self) -> bool:
         """Whether an input that is a URL can be handed on as it is; else it is downloaded for ``job.file``."""
 
+    def endpoint(self, model: str) -> str:
+        """Return the endpoint that is part of the identity of a model's tasks; empty but for a user's own."""
+
     async def prepare(self, job: Job) -> Request:
         """Bring the input to where the provider reads it, and say what is to be submitted. May be repeated; free."""
 

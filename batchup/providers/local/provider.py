@@ -27,6 +27,10 @@ class LocalProvider:
     durable: bool = False
     takes_urls: bool = False
 
+    def endpoint(self, model: str) -> str:  # noqa: ARG002 - all are shipped
+        """None."""
+        return ""
+
     async def prepare(self, job: Job) -> Request:  # noqa: ARG002 - the input is here
         """Do nothing."""
         return Request()
@@ -45,9 +49,7 @@ class LocalProvider:
         refusal = f"it is a {media.kind}" if media.kind != model.kind else model.refuse(params, media)
         size = model.size(params, media)
         if refusal or size is None:
-            raise RejectedError(
-                f"{model.name} does not take it: {refusal}", kind="not_taken"
-            )
+            raise RejectedError(f"{model.name} does not take it: {refusal}", kind="not_taken")
         work = Work(
             params=task.params,
             source=str(job.file),

@@ -1,0 +1,204 @@
+"""The provider ``fal``: uploads, submits, waits, and fetches; it decides nothing about retries, names or the ledger."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from anyio import to_thread
+from yarl import URL
+
+from batchup import digest
+from batchup.clock import Clock
+from batchup.errors import GoneError, RejectedError
+from batchup.models.base import FalModel
+from batchup.providers.base import Completed, Job, Request, Ticket, Upload
+from batchup.providers.fal import upright
+from batchup.providers.fal.platform import Platform, PlatformUnavailable
+from batchup.providers.fal.poller import Poller
+from batchup.providers.fal.queue import Output, Queue, Terms
+from batchup.providers.fal.settings import is_trusted
+from batchup.providers.fal.storage import Storage
+from batchup.providers.local.pool import Pool
+from batchup.source import Size
+from batchup.transport import Transport
+
+HISTORY = timedelta(days=1)
+"""How far back a request whose result is gone is looked for."""
+
+_TYPES = {"MOV": "video/quicktime", "MKV": "video/x-matroska", "AVI": "video/x-msvideo"}
+_GONE = frozenset({"url_not_found", "url_refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How an account's requests are made.
+
+    Attributes:
+        terms: Of every submission.
+        is_synchronous: Whether the answer is waited for on the submission's own connection.
+        keep_inputs_s: How long uploaded inputs live.
+        loopback: Whether the platform is on this machine, so that results may be too.
+    """
+
+    terms: Terms
+    is_synchronous: bool
+    keep_inputs_s: float
+    loopback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FalProvider:
+    """Does tasks on fal.
+
+    Attributes:
+        model: Finds a model by its name.
+        uploaded: Finds what was uploaded before, by its content hash.
+        known: Ids of all requests that are accounted for.
+    """
+
+    queue: Queue
+    poller: Poller
+    storage: Storage
+    platform: Platform
+    transport: Transport
+    pool: Pool
+    clock: Clock
+    ways: Ways
+    model: Callable[[str], FalModel]
+    uploaded: Callable[[str], Upload | None]
+    known: Collection[str]
+    durable: bool = True
+    takes_urls: bool = True
+    _uploads: dict[str, Upload] = field(default_factory=dict)
+
+    def endpoint(self, model: str) -> str:
+        """Return a user's own endpoint."""
+        return self.model(model).endpoint
+
+    async def prepare(self, job: Job) -> Request:
+        """Upload the input, unless it lies there still."""
+        model = self.model(job.task.model)
+        params = model.params(**job.task.params)
+        if job.task.source.url:
+            return Request(model.app, model.body(params, job.task.source.url))
+        sha256 = job.sha256 or await to_thread.run_sync(digest.sha256, str(job.file))
+        upload = self._known_upload(sha256)
+        if upload is not None:
+            return Request(model.app, model.body(params, upload.url))
+
+        async def bring() -> Any:
+            return await self._upload(job)
+
+        brought = await self.storage.once(sha256, bring)
+        new = self._uploads[sha256] = Upload(sha256, brought.url, brought.expires_at)
+        return Request(model.app, model.body(params, new.url), upload=new)
+
+    async def submit(self, job: Job, request: Request) -> Ticket:  # noqa: ARG002 - the request says it all
+        """Submit, once. In the synchronous way this waits for the answer, too."""
+        if not self.ways.is_synchronous:
+            return await self.queue.submit(request.endpoint, request.body, self.ways.terms)
+        output = await self.queue.run(request.endpoint, request.body, self.ways.terms)
+        units = None if output.billable_units is None else str(output.billable_units)
+        return Ticket(data={"answer": output.value, "units": units})
+
+    async def complete(self, job: Job, ticket: Ticket) -> Completed:
+        """Wait for a request and take its answer."""
+        model = self.model(job.task.model)
+        if "answer" in ticket.data:
+            units = ticket.data.get("units")
+            return self._completed(
+                job, model, Output(ticket.data["answer"], Decimal(units) if units else None)
+            )
+        try:
+            status = await self.poller.wait(ticket, model.app)
+            if status.error is not None:
+                raise status.error
+            output = await self.queue.result(ticket)
+        except GoneError:
+            output = await self._remembered(model.app, ticket)
+        return self._completed(job, model, output)
+
+    async def fetch(self, job: Job, completed: Completed) -> None:
+        """Download the output: without the key, which only the platform's own services get."""
+        url = completed.urls[0]
+        try:
+            await self.transport.download(url, job.part, allow_private=self.ways.loopback, tell=job.tell)
+        except RejectedError as error:
+            if error.kind in _GONE:
+                raise GoneError(str(error), kind="result_expired") from error
+            raise
+
+    async def find(self, endpoint: str, body: Mapping[str, Any], sent_at: datetime) -> Ticket | None:
+        """Look for a submission in the account's request history."""
+        try:
+            request_id = await self.platform.find(endpoint, body, sent_at, self.known)
+        except PlatformUnavailable as error:
+            raise GoneError(str(error), kind="no_history") from error
+        return self.queue.ticket(endpoint, request_id) if request_id else None
+
+    def charged_usd(self, job: Job, completed: Completed, size: Size) -> Decimal | None:  # noqa: ARG002 - it did not say
+        """Return the price of an output of this size."""
+        model = self.model(job.task.model)
+        return model.charged_usd(model.params(**job.task.params), job.task.source.media, size)
+
+    def _known_upload(self, sha256: str) -> Upload | None:
+        upload = self._uploads.get(sha256) or self.uploaded(sha256)
+        # What is submitted now may wait in a queue for long before it is read.
+        needed = self.clock.utc() + timedelta(seconds=self.ways.keep_inputs_s / 2)
+        return upload if upload is not None and upload.expires_at > needed else None
+
+    async def _upload(self, job: Job) -> Any:
+        media = job.task.source.media
+        assert media is not None
+        kind, file = _TYPES.get(media.format, f"{media.kind}/{media.format.lower()}"), job.file
+        turned = job.part.with_suffix(".upright")
+        if media.kind == "image" and media.orientation != 1:
+            found = await self.pool.call(
+                upright.FUNCTION,
+                upright.Turned(str(job.file), str(turned)),
+                memory_bytes=upright.memory_bytes(media),
+            )
+            kind, file = msgspec.convert(found, upright.Upright).content_type, turned
+        try:
+            return await self.storage.upload(
+                file, content_type=kind, keep_s=self.ways.keep_inputs_s, tell=lambda _: None
+            )
+        finally:
+            await to_thread.run_sync(lambda: turned.unlink(missing_ok=True))
+
+    async def _remembered(self, endpoint: str, ticket: Ticket) -> Output:
+        """Return what a forgotten request came to, as the history has it.
+
+        Raises:
+            GoneError: It does not have it either.
+        """
+        message = f"fal does not know request {ticket.request_id} any more"
+        try:
+            async for past in self._past(endpoint):
+                if past.request_id == ticket.request_id and past.json_output is not None:
+                    return Output(past.json_output)
+        except PlatformUnavailable as error:
+            raise GoneError(f"{message}, and has no history: {error}", kind="request_gone") from error
+        raise GoneError(message, kind="request_gone")
+
+    def _past(self, endpoint: str) -> AsyncIterator[Any]:
+        return self.platform.requests(endpoint, self.clock.utc() - HISTORY)
+
+    def _completed(self, job: Job, model: FalModel, output: Output) -> Completed:
+        """Return what an answer says.
+
+        Raises:
+            RejectedError: It has no output where the model says; it was paid all the same.
+        """
+        file = model.file(output.value)
+        if file is None or not is_trusted(URL(file["url"]), loopback=self.ways.loopback):
+            found = "none" if file is None else "an address that cannot be trusted"
+            raise RejectedError(f"fal's answer has {found} at {model.output}", kind="answer_unusable")
+        charged = None
+        if output.billable_units is not None:
+            params, media = model.params(**job.task.params), job.task.source.media
+            charged = model.charged_usd(params, media, None, output.billable_units)
+        return Completed((file["url"],), charged)
