@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from batchup import manifest
+from batchup.catalogue import Catalogue
 from batchup.expand import Expansion
 from batchup.inputs import Skipped
 from batchup.models import names
@@ -18,7 +19,8 @@ JOBS = Path(__file__).parents[3] / "jobs"
 
 def one(job, path, media):
     """Return the task or the reason that a job has for one input."""
-    expansion = Expansion(manifest.load(JOBS / f"{job}.yaml"), datetime(2026, 11, 22, tzinfo=UTC))
+    loaded = manifest.load(JOBS / f"{job}.yaml")
+    expansion = Expansion(loaded, Catalogue(loaded), datetime(2026, 11, 22, tzinfo=UTC))
     (made,) = expansion.tasks(Source(root="~/library", path=path, media=media))
     return made
 
