@@ -84,15 +84,26 @@ def _check_depth(mode: str, page: Page) -> None:
         )
 
 
+class _Pages(AppendingTiffWriter):
+    """Joins pages in a file that belongs to whoever opened it.
+
+    Pillow's own ``close`` finishes the last page, which ``newFrame`` has done already, and (in Pillow 13) does not say that it is
+    closed: so Python closes it once more when it is collected, and from 3.13 on prints the traceback of seeking in a closed file.
+    """
+
+    def close(self) -> None:
+        pass
+
+
 def write(stills: Iterable[Still], output: Path) -> None:
     """Write *stills* as the pages of one TIFF. Errors as :func:`batchup.providers.local.picture.encode.save`."""
     metas: list[Metadata] = []
-    with AppendingTiffWriter(str(output), new=True) as file:
+    with output.open("w+b") as file:
+        joined = _Pages(file)
         for still in stills:
-            encode.save_page(still, file)
-            file.newFrame()
+            encode.save_page(still, joined)
+            joined.newFrame()
             metas.append(still.meta)
-    with output.open("r+b") as file:
         written = ifd.directories(file)
         tags = [metadata.page_tags(meta) for meta in metas]
         ifd.append(file, [{**page, **more} for page, more in zip(written, tags, strict=True)])
