@@ -32,6 +32,7 @@ class Run(Event, frozen=True, kw_only=True, tag="run"):
         version: Of batchup.
         skipped: Reason -> number of inputs left out.
         budget_usd: The cap for this run.
+        agreed_usd: What a person has agreed that the whole job may cost.
     """
 
     format: int
@@ -42,6 +43,7 @@ class Run(Event, frozen=True, kw_only=True, tag="run"):
     pid: int
     skipped: Mapping[str, int] = {}
     budget_usd: Decimal | None = None
+    agreed_usd: Decimal = Decimal(0)
     at: datetime
 
 

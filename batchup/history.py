@@ -74,6 +74,7 @@ class _Line(msgspec.Struct, gc=False):
     charged_usd: str | None = "0"
     reserved_usd: str | None = "0"
     budget_usd: str | None = None
+    agreed_usd: str = "0"
     job: str = ""
     skipped: dict[str, int] | None = None
     why: str | None = None
@@ -106,6 +107,7 @@ class History:
         requests: Ids of all requests that the provider accepted.
         uploads: Content hash of an input -> offset of the line that tells where it lies.
         claims: Hash of an output's path text -> offset of the last ``task`` or ``done`` line that names it.
+        agreed_usd: What a person has agreed that the whole job may cost.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
     """
@@ -121,6 +123,7 @@ class History:
         self.runs = 0
         self.skipped: dict[str, int] = {}
         self.budget_usd: Decimal | None = None
+        self.agreed_usd = Decimal(0)
         self.stopped: str | None = None
         self.elapsed_s = 0.0
         self.ended = True
@@ -220,6 +223,7 @@ class History:
         self.job = line.job
         self.skipped = line.skipped or {}
         self.budget_usd = None if line.budget_usd is None else Decimal(line.budget_usd)
+        self.agreed_usd = max(self.agreed_usd, Decimal(line.agreed_usd))
         self.stopped, self.ended = None, False
 
     def _stopped(self, line: _Line, _offset: int) -> None:

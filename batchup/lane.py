@@ -7,6 +7,7 @@ from itertools import chain
 
 from batchup import events
 from batchup.attempt import Attempts
+from batchup.budget import Budget
 from batchup.dispatcher import dispatch
 from batchup.history import History, State
 from batchup.plan import Action, Plan, Step
@@ -25,6 +26,7 @@ class Lane:
     Attributes:
         name: Of the provider.
         workers: Steps at a time.
+        budget: What it does not cover is not even begun.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Lane:
     history: History
     attempts: Attempts
     workers: int
+    budget: Budget
     shutdown: Shutdown
 
     async def run(self) -> None:
@@ -53,7 +56,8 @@ class Lane:
         await dispatch(steps, work, workers=self.workers, shutdown=self.shutdown)
 
     async def _work(self, step: Step) -> None:
-        await self._way(step)(step)
+        if step.action is not Action.RUN or self.budget.fits(step.cost_usd):
+            await self._way(step)(step)
 
     def _way(self, step: Step) -> Work:
         """Return how a step is done, by the ledger's last word on it."""

@@ -1,9 +1,10 @@
 """From a provider's name to a provider that works."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from batchup.catalogue import Catalogue
@@ -37,6 +38,34 @@ class Tools:
     pool: Pool
     transport: "Transport | None"
     history: History
+
+
+async def live_prices(
+    manifest: Manifest, catalogue: Catalogue, names: Iterable[str], clock: Clock
+) -> dict[str, Decimal]:
+    """Return those of the models whose unit price in USD is higher today than the table's.
+
+    A platform that cannot be asked changes nothing; what is missing of the account is found out by the first request.
+    """
+    from batchup.providers.fal.api import open_api
+    from batchup.providers.fal.platform import Platform, PlatformUnavailable
+    from batchup.providers.fal.settings import Settings
+
+    higher: dict[str, Decimal] = {}
+    settings = Settings.from_environment(os.environ)
+    async with open_api(settings, connect_s=manifest.timeouts.connect_s, clock=clock) as api:
+        platform = Platform(api, clock)
+        for name in names:
+            model = catalogue.fal(name)
+            if name in manifest.prices or model.price is None:
+                continue
+            try:
+                usd = await platform.unit_price(model.app)
+            except PlatformUnavailable:
+                break
+            if usd is not None and usd > model.price.usd:
+                higher[name] = usd
+    return higher
 
 
 @asynccontextmanager

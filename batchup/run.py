@@ -5,6 +5,7 @@ import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,9 +15,10 @@ from anyio import to_thread
 
 from batchup import events, outputs
 from batchup.attempt import Attempts, Place, Watcher
+from batchup.budget import Budget
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock, SystemClock
-from batchup.errors import BatchupError, FatalError, Interrupted
+from batchup.errors import BatchupError, FatalError
 from batchup.history import History
 from batchup.lane import Lane
 from batchup.ledger import index, open_ledger
@@ -26,13 +28,13 @@ from batchup.plan import Choice, Plan, Step
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
 from batchup.provision import LOCAL, Tools, open_provider
+from batchup.quote import Quote, total_usd
 from batchup.recorder import Recorder
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown, open_signals
 from batchup.source import Source, to_path
 from batchup.submission import Submissions
 from batchup.summary import Summary, summarise
-from batchup.survey import survey
 from batchup.version import __version__
 
 if TYPE_CHECKING:
@@ -72,12 +74,14 @@ class Options:
 
     Attributes:
         concurrency: Tasks at a time, instead of the manifest's.
-        confirm: Is shown the plan before anything is written; nothing is run if it answers False.
+        budget_usd: Cap in USD, instead of the manifest's.
+        confirm: Is shown the plan before anything is run, and the history; nothing is if it answers False.
     """
 
     choice: Choice = field(default_factory=Choice)
     concurrency: int | None = None
-    confirm: Callable[[Plan], bool] = lambda _: True
+    budget_usd: Decimal | None = None
+    confirm: Callable[[Plan, History], bool] = lambda _plan, _history: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +129,17 @@ async def _planned(
     manifest: Manifest, options: Options, reporter: Reporter, clock: Clock, shutdown: Shutdown
 ) -> Outcome:
     path = manifest.ledger_path
+    quote = Quote(manifest, options.choice, reporter.finding, clock, shutdown)
     plan = None
     if not path.exists():
         # Before anything is created: what is wrong with a new job leaves no trace.
-        plan = await _survey(manifest, History(), options, reporter, clock, shutdown)
+        plan = await quote.plan(History())
     async with open_ledger(path) as ledger:
         history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
         if plan is None or history.runs:
-            plan = await _survey(manifest, history, options, reporter, clock, shutdown)
-        if not options.confirm(plan):
+            plan = await quote.plan(history)
+        plan, catalogue = await quote.today(plan, history)
+        if not options.confirm(plan, history):
             return Outcome(plan)
         one = _Run(
             manifest,
@@ -144,24 +150,11 @@ async def _planned(
             plan,
             recorder=Recorder(ledger, history, [reporter.heard]),
             shutdown=shutdown,
+            budget=Budget(options.budget_usd or manifest.run.budget_usd, history),
+            catalogue=catalogue,
+            agreed_usd=max(history.agreed_usd, total_usd(plan, history)),
         )
         return await one.execute()
-
-
-async def _survey(
-    manifest: Manifest,
-    history: History,
-    options: Options,
-    reporter: Reporter,
-    clock: Clock,
-    shutdown: Shutdown,
-) -> Plan:
-    def found(inputs: int) -> None:
-        if shutdown.signum is not None:
-            raise Interrupted(shutdown.signum)
-        reporter.finding(inputs)
-
-    return await to_thread.run_sync(survey, manifest, history, options.choice, clock.utc(), found)
 
 
 @dataclass
@@ -176,6 +169,9 @@ class _Run:
     plan: Plan
     recorder: Recorder
     shutdown: Shutdown
+    budget: Budget
+    catalogue: Catalogue
+    agreed_usd: Decimal
     fatal: FatalError | None = None
 
     async def execute(self) -> Outcome:
@@ -234,6 +230,8 @@ class _Run:
             return self.fatal.stopped
         if self.shutdown.draining:
             return "interrupted"
+        if self.budget.refused:
+            return "budget"
         return "limit" if self.plan.limited else None
 
     def _opening(self) -> Iterator[events.Event]:
@@ -247,7 +245,8 @@ class _Run:
             host=platform.node(),
             pid=os.getpid(),
             skipped=dict(self.plan.skipped),
-            budget_usd=self.manifest.run.budget_usd,
+            budget_usd=self.budget.cap_usd,
+            agreed_usd=self.agreed_usd,
             at=now,
         )
         for step in self.plan.steps:
@@ -268,9 +267,7 @@ class _Run:
             async with AsyncExitStack() as stack:
                 transport = await stack.enter_async_context(self._open_transport())
                 pool = await stack.enter_async_context(open_pool(_cores(), self._memory_bytes()))
-                tools = Tools(
-                    self.manifest, Catalogue(self.manifest), self.clock, pool, transport, self.history
-                )
+                tools = Tools(self.manifest, self.catalogue, self.clock, pool, transport, self.history)
                 lanes = [await self._lane(name, tools, stack) for name in sorted(self.plan.providers)]
                 async with anyio.create_task_group() as running:
                     for lane in lanes:
@@ -304,6 +301,7 @@ class _Run:
             self.clock,
             self.shutdown,
             Slots(slots, self.clock),
+            self.budget,
             settle_s=fal.settle_s,
             resubmit_below_usd=fal.resubmit_below_usd,
         )
@@ -321,7 +319,7 @@ class _Run:
         )
         # Uploads run ahead of the paid slots, and downloads after them.
         workers = slots if name == LOCAL else slots + UPLOADS + DOWNLOADS
-        return Lane(name, self.plan, self.history, attempts, workers, self.shutdown)
+        return Lane(name, self.plan, self.history, attempts, workers, self.budget, self.shutdown)
 
     def _place(self, tools: Tools) -> Place:
         async def examine(files: outputs.Examination) -> outputs.Examined:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import anyio
 
 from batchup import events
+from batchup.budget import Budget
 from batchup.clock import Clock
 from batchup.errors import (
     FatalError,
@@ -37,6 +38,7 @@ class Submissions:
     Attributes:
         provider: Does the work.
         record: Makes events durable, in order, and returns then.
+        budget: Bounds what is spent.
         slots: Bound what is submitted and not finished.
         settle_s: How long after a submission whose answer was lost it is looked for.
         resubmit_below_usd: Below this price one that was not found is submitted again; above, a person decides.
@@ -48,6 +50,7 @@ class Submissions:
     clock: Clock
     shutdown: Shutdown
     slots: Slots
+    budget: Budget
     settle_s: float = 120.0
     resubmit_below_usd: Decimal = Decimal("0.05")
 
@@ -133,7 +136,8 @@ class Submissions:
             reserved_usd=job.task.cost_usd,
             at=self.clock.utc(),
         )
-        await self.record(sent)
+        with self.budget.reserve(job.task.cost_usd):
+            await self.record(sent)
         sent_s = self.clock.now_s()
         try:
             ticket = await self.provider.submit(job, request)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, print_json, warn
+from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, EXIT_USAGE, print_json, warn
 from batchup.cli.options import Output, common, manifest_argument
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ _STATUS = {
     "--resubmit-held", is_flag=True, help="Submit held tasks again, though they may have been paid already."
 )
 @click.option("--restore", is_flag=True, help="Replace outputs that somebody changed since.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--budget", metavar="AMOUNT", help="Cap on the whole job's cost, instead of the manifest's: \"5 USD\"."
+)
+@click.option("--yes", is_flag=True, help="Spend, and pay again for what was done before, without asking.")
 @common
 def run(
     manifest: Path,
@@ -69,7 +72,8 @@ def run(
     redo: tuple[str, ...],
     resubmit_held: bool,
     restore: bool,
-    yes: bool,  # noqa: ARG001 - local work costs nothing, so nothing is asked yet
+    yes: bool,
+    budget: str | None,
     output: Output,
 ) -> int:
     """Run MANIFEST, or go on where it stopped.
@@ -78,8 +82,10 @@ def run(
     """
     import anyio
 
+    from batchup.cli.agree import agrees
     from batchup.inputs import Patterns
     from batchup.manifest import load
+    from batchup.manifest.quantities import usd
     from batchup.plan import Choice
     from batchup.progress import Progress
     from batchup.run import Options
@@ -92,6 +98,10 @@ def run(
             Patterns(patterns)
         except ValueError as error:
             raise click.UsageError(f"{option}: {error}") from error
+    try:
+        cap = usd(budget) if budget is not None else None
+    except ValueError as error:
+        raise click.UsageError(f"--budget: {error}") from error
     job = load(manifest)
     choice = Choice(
         retry_failed=retry_failed,
@@ -104,8 +114,15 @@ def run(
     )
     progress = Progress(show=not output.quiet, color=output.color)
 
+    options = Options(
+        choice=choice,
+        concurrency=concurrency,
+        budget_usd=cap,
+        confirm=lambda plan, history: agrees(plan, history, yes=yes),
+    )
+
     async def execute() -> "Outcome":
-        return await run_manifest(job, Options(choice=choice, concurrency=concurrency), progress)
+        return await run_manifest(job, options, progress)
 
     outcome = anyio.run(execute)
     warn(outcome.plan.warnings)
@@ -124,7 +141,7 @@ def run(
 def _exit(outcome: "Outcome") -> int:
     summary = outcome.summary
     if summary is None:
-        return EXIT_FAILED
+        return EXIT_USAGE
     if outcome.signum is not None:
         return 128 + outcome.signum
     if summary.stopped in _STATUS:
