@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from yarl import URL
 
-from batchup.errors import Fault, ManifestError, RejectedError
+from batchup.errors import FatalError, Fault, ManifestError, RejectedError
 from batchup.transport.addresses import is_loopback, parsed, shown
 
 Service = Literal["queue", "run", "rest", "platform"]
@@ -83,14 +83,14 @@ class Settings:
         """Return what the variables say.
 
         Raises:
-            ManifestError: There is no key, or an address cannot be trusted with it. Holds every fault.
+            ManifestError: An address cannot be trusted with the key. Holds every fault.
+            FatalError: There is no key, or none that can be sent.
         """
         faults: list[str] = []
-        key = _key(environment, faults)
         origins = {name: _origin(environment, name, faults) for name in _ORIGINS}
         if faults:
             raise ManifestError([Fault("", 0, 0, fault) for fault in faults])
-        return cls(Secret(key), **origins)
+        return cls(Secret(_key(environment)), **origins)
 
     def address(self, service: Service, url: str) -> URL:
         """Return where *url*, which the key may accompany, leads.
@@ -111,20 +111,19 @@ class Settings:
         return target
 
 
-def _key(environment: Mapping[str, str], faults: list[str]) -> str:
+def _key(environment: Mapping[str, str]) -> str:
     key, name = environment.get("FAL_KEY", "").strip(), "FAL_KEY"
     if not key:
         halves = {half: environment.get(half, "").strip() for half in ("FAL_KEY_ID", "FAL_KEY_SECRET")}
         missing = [half for half, text in halves.items() if not text]
         if missing:
             found = f"{missing[0]} is missing" if len(missing) == 1 else "there is no key for fal"
-            faults.append(f"{found}: set FAL_KEY, or FAL_KEY_ID and FAL_KEY_SECRET, from {_KEYS_PAGE}")
-            return ""
+            msg = f"{found}: set FAL_KEY, or FAL_KEY_ID and FAL_KEY_SECRET, from {_KEYS_PAGE}"
+            raise FatalError(msg, stopped="account")
         key, name = ":".join(halves.values()), "FAL_KEY_ID and FAL_KEY_SECRET"
     if not _SENDABLE.fullmatch(key):  # what was found is not told: it is the key
-        faults.append(
-            f"{name}: holds a space, a line break or a sign that no key has; copy it from {_KEYS_PAGE}"
-        )
+        msg = f"{name}: holds a space, a line break or a sign that no key has; copy it from {_KEYS_PAGE}"
+        raise FatalError(msg, stopped="account")
     return key
 
 

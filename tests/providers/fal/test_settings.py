@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from batchup.errors import ManifestError, RejectedError
+from batchup.errors import FatalError, ManifestError, RejectedError
 from batchup.providers.fal.settings import Secret, Settings
 from tests.providers.fal.servers import KEY, settings
 
@@ -35,6 +35,21 @@ def test_fals_own_addresses_are_the_usual_ones():
         pytest.param({}, "there is no key for fal: set FAL_KEY", id="no key"),
         pytest.param({"FAL_KEY_ID": "abc"}, "FAL_KEY_SECRET is missing", id="half a key"),
         pytest.param({"FAL_KEY": "a\nX-Other: b"}, "FAL_KEY: holds a space, a line break", id="a line break"),
+    ],
+)
+def test_without_a_key_that_can_be_sent_nothing_will_work(environment, said):
+    with pytest.raises(FatalError) as met:
+        Settings.from_environment(environment)
+
+    assert met.value.stopped == "account"
+    assert said in str(met.value)
+    assert "https://fal.ai/dashboard/keys" in str(met.value)
+    assert "X-Other" not in str(met.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
         pytest.param(
             {"FAL_KEY": KEY, "FAL_QUEUE_URL": "http://queue.fal.run"}, "must be https", id="plain http"
         ),
@@ -45,12 +60,11 @@ def test_fals_own_addresses_are_the_usual_ones():
         ),
     ],
 )
-def test_an_environment_that_does_not_do_is_told(environment, said):
+def test_an_address_that_does_not_do_is_told(environment, said):
     with pytest.raises(ManifestError) as met:
         Settings.from_environment(environment)
 
     assert said in str(met.value)
-    assert "X-Other" not in str(met.value)
     assert "a:b" not in str(met.value)
 
 
