@@ -16,6 +16,7 @@ from batchup.spool import Spool
 from batchup.task import Task
 
 BEYOND_LIMIT = "beyond --limit"
+LOST = "lost"
 EXPIRED = "result_expired"
 """Class of failure of what was paid and can be fetched no more: run again only when a person says so by name."""
 
@@ -106,6 +107,7 @@ class Plan:
         steps: Of every task, in the order in which they would run.
         left_out: What makes no task.
         skipped: Number of those by reason.
+        lost: Number of tasks that were paid and whose result can be fetched no more.
         urls: Number of tasks to run whose input is a URL.
         warnings: Input items that are there and gave nothing.
         actions: Number of tasks by action.
@@ -137,6 +139,7 @@ class Plan:
     output_bytes: int = 0
     limited: bool = False
     urls: int = 0
+    lost: int = 0
     numbers: dict[tuple[Action, str], "array[int]"] = field(default_factory=dict)
 
     def pick(self, action: Action, provider: str) -> Iterator[Step]:
@@ -159,7 +162,9 @@ class Plan:
         action = step.action
         self.steps.append(step)
         self.actions[action] += 1
-        if action is Action.LEAVE:
+        if action is Action.LEAVE and step.reason.startswith(LOST):
+            self.lost += 1
+        elif action is Action.LEAVE:
             self.left[state] += 1
         self.limited |= step.reason == BEYOND_LIMIT
         if step.action not in TO_RUN:

@@ -15,7 +15,7 @@ from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Patterns, Skipped
 from batchup.manifest import Manifest
 from batchup.occupied import Occupied
-from batchup.plan import BEYOND_LIMIT, EXPIRED, TO_RUN, Action, Choice, Plan, Step
+from batchup.plan import BEYOND_LIMIT, EXPIRED, LOST, TO_RUN, Action, Choice, Plan, Step
 from batchup.source import Source, to_path
 from batchup.spool import Spool
 from batchup.task import Task
@@ -229,7 +229,9 @@ class _Planner:
         if record.failure == EXPIRED:
             if self._redo.chooses(task.source):
                 return _Decision(Action.RUN, "asked for by --redo")
-            return _Decision(Action.LEAVE, "lost: its result has expired; --redo runs it again")
+            return _Decision(
+                Action.LEAVE, LOST, "its result has expired; --redo runs it again, for its price"
+            )
         if not self._retries(record):
             return _Decision(Action.LEAVE, f"failed before: {record.failure}")
         reason = f"failed before: {record.failure}; tried again"

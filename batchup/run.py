@@ -24,7 +24,7 @@ from batchup.lane import Lane
 from batchup.ledger import index, open_ledger
 from batchup.limits import Slots
 from batchup.manifest import Manifest
-from batchup.plan import Choice, Plan, Step
+from batchup.plan import Action, Choice, Plan, Step
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
 from batchup.provision import LOCAL, Tools, open_provider
@@ -351,7 +351,7 @@ def _seen(step: Step, clock: Clock) -> events.Seen:
         output=task.output,
         width=task.width,
         height=task.height,
-        estimated_usd=task.cost_usd,
+        estimated_usd=Decimal(0) if step.action in {Action.COPY, Action.FOLLOW} else task.cost_usd,
         sha256=step.sha256,
         content=step.content,
         at=clock.utc(),

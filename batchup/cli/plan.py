@@ -59,7 +59,7 @@ def _document(plan: "Plan", job: str) -> dict[str, Any]:
             "done": plan.actions[Action.KEEP],
             "failed": plan.left[State.FAILED],
             "held": plan.left[State.HELD],
-            "lost": 0,
+            "lost": plan.lost,
             "in_flight": plan.actions[Action.ATTACH],
             "skipped": plan.skipped.total(),
             "orphaned": plan.orphaned,
