@@ -16,6 +16,7 @@ from batchup.spool import Spool
 from batchup.task import Task
 
 BEYOND_LIMIT = "beyond --limit"
+NOT_REHEARSED = "not rehearsed"
 LOST = "lost"
 EXPIRED = "result_expired"
 """Class of failure of what was paid and can be fetched no more: run again only when a person says so by name."""
@@ -88,6 +89,8 @@ class Choice:
         restore: Replace outputs that somebody changed.
         only: Patterns of inputs; all others stay as they are.
         limit: Run no more than so many tasks.
+        rehearsal: Leave what somebody beyond this machine would be asked for: outputs to be fetched again, and URLs
+            to be read.
     """
 
     retry_failed: bool = False
@@ -97,6 +100,7 @@ class Choice:
     restore: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
+    rehearsal: bool = False
 
 
 @dataclass

@@ -15,7 +15,7 @@ from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Patterns, Skipped
 from batchup.manifest import Manifest
 from batchup.occupied import Occupied
-from batchup.plan import BEYOND_LIMIT, EXPIRED, LOST, TO_RUN, Action, Choice, Plan, Step
+from batchup.plan import BEYOND_LIMIT, EXPIRED, LOST, NOT_REHEARSED, TO_RUN, Action, Choice, Plan, Step
 from batchup.source import Source, to_path
 from batchup.spool import Spool
 from batchup.task import Task
@@ -198,6 +198,8 @@ class _Planner:
         """Leave for later what was not asked for, or is beyond the limit."""
         if decision.action not in TO_RUN:
             return decision
+        if self._choice.rehearsal and _is_foreign(task, decision.action):
+            return _Decision(Action.LATER, NOT_REHEARSED, decision.reason)
         if self._choice.only and not self._only.chooses(task.source):
             return _Decision(Action.LATER, "not chosen by --only")
         if self._choice.limit is not None and self._running >= self._choice.limit:
@@ -320,6 +322,11 @@ class _Planner:
     def _label(self, record: Record) -> str:
         seen = self._history.seen(record)
         return (seen.url or f"{seen.root}/{seen.path}") if seen else "another"
+
+
+def _is_foreign(task: Task, action: Action) -> bool:
+    """Return whether this machine would fetch something from another one; a provider that does is another matter."""
+    return action is Action.HEAL or (bool(task.source.url) and task.provider == "local")
 
 
 def _ending(output: str) -> str:

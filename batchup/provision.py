@@ -1,7 +1,6 @@
 """From a provider's name to a provider that works."""
 
-import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,6 +29,7 @@ class Tools:
         pool: Runs what would block the event loop.
         transport: Speaks HTTP; None where nothing needs it.
         history: Knows what was uploaded and submitted before.
+        environment: Holds accounts' keys, and where their platforms are.
     """
 
     manifest: Manifest
@@ -38,10 +38,15 @@ class Tools:
     pool: Pool
     transport: "Transport | None"
     history: History
+    environment: Mapping[str, str]
 
 
 async def live_prices(
-    manifest: Manifest, catalogue: Catalogue, names: Iterable[str], clock: Clock
+    manifest: Manifest,
+    catalogue: Catalogue,
+    names: Iterable[str],
+    clock: Clock,
+    environment: Mapping[str, str],
 ) -> dict[str, Decimal]:
     """Return those of the models whose unit price in USD is higher today than the table's.
 
@@ -52,7 +57,7 @@ async def live_prices(
     from batchup.providers.fal.settings import Settings
 
     higher: dict[str, Decimal] = {}
-    settings = Settings.from_environment(os.environ)
+    settings = Settings.from_environment(environment)
     async with open_api(settings, connect_s=manifest.timeouts.connect_s, clock=clock) as api:
         platform = Platform(api, clock)
         for name in names:
@@ -95,7 +100,7 @@ async def _open_fal(tools: Tools) -> AsyncIterator[Provider]:
 
     manifest, clock = tools.manifest, tools.clock
     fal, retry = manifest.fal, manifest.retry
-    settings = Settings.from_environment(os.environ)
+    settings = Settings.from_environment(tools.environment)
     assert tools.transport is not None
 
     def uploaded(sha256: str) -> Upload | None:

@@ -1,6 +1,6 @@
 """What a run would do and cost, at today's prices: known before anything is sent for money."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -31,6 +31,7 @@ class Quote:
         choice: What is asked of the run.
         finding: Called with the number of inputs found so far, now and then.
         shutdown: Ends a survey that takes long.
+        environment: Holds accounts' keys, and where their platforms are.
     """
 
     manifest: Manifest
@@ -38,6 +39,7 @@ class Quote:
     finding: Callable[[int], None]
     clock: Clock
     shutdown: Shutdown
+    environment: Mapping[str, str]
 
     async def plan(self, history: History, catalogue: Catalogue | None = None) -> Plan:
         """Return what a run would do, at the prices of *catalogue*.
@@ -60,7 +62,7 @@ class Quote:
         """Return the plan at today's prices where they are higher than the table's, and the models at them."""
         catalogue = Catalogue(self.manifest)
         paid = [name for name, (_, usd) in plan.models.items() if usd]
-        live = await live_prices(self.manifest, catalogue, paid, self.clock) if paid else {}
+        live = await live_prices(self.manifest, catalogue, paid, self.clock, self.environment) if paid else {}
         if not live:
             return plan, catalogue
         catalogue = Catalogue(self.manifest, live)

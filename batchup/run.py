@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -76,12 +76,17 @@ class Options:
         concurrency: Tasks at a time, instead of the manifest's.
         budget_usd: Cap in USD, instead of the manifest's.
         confirm: Is shown the plan before anything is run, and the history; nothing is if it answers False.
+        environment: Holds accounts' keys, and where their platforms are.
+        stands_for: What is planned, where the run is a rehearsal: the manifest is the same then, with its outputs and
+            its ledger elsewhere.
     """
 
     choice: Choice = field(default_factory=Choice)
     concurrency: int | None = None
     budget_usd: Decimal | None = None
     confirm: Callable[[Plan, History], bool] = lambda _plan, _history: True
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    stands_for: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,8 @@ async def _planned(
     manifest: Manifest, options: Options, reporter: Reporter, clock: Clock, shutdown: Shutdown
 ) -> Outcome:
     path = manifest.ledger_path
-    quote = Quote(manifest, options.choice, reporter.finding, clock, shutdown)
+    planned = options.stands_for or manifest
+    quote = Quote(planned, options.choice, reporter.finding, clock, shutdown, options.environment)
     plan = None
     if not path.exists():
         # Before anything is created: what is wrong with a new job leaves no trace.
@@ -206,7 +212,8 @@ class _Run:
 
     async def _all(self) -> None:
         await self.recorder.record_all(self._opening())
-        index.remember(self.manifest.file, self.manifest.name, self.manifest.ledger_path)
+        if self.options.stands_for is None:
+            index.remember(self.manifest.file, self.manifest.name, self.manifest.ledger_path)
         await to_thread.run_sync(self._clear)
         self.reporter.begin(self.plan, self.history)
         await self._work()
@@ -267,7 +274,15 @@ class _Run:
             async with AsyncExitStack() as stack:
                 transport = await stack.enter_async_context(self._open_transport())
                 pool = await stack.enter_async_context(open_pool(_cores(), self._memory_bytes()))
-                tools = Tools(self.manifest, self.catalogue, self.clock, pool, transport, self.history)
+                tools = Tools(
+                    self.manifest,
+                    self.catalogue,
+                    self.clock,
+                    pool,
+                    transport,
+                    self.history,
+                    self.options.environment,
+                )
                 lanes = [await self._lane(name, tools, stack) for name in sorted(self.plan.providers)]
                 async with anyio.create_task_group() as running:
                     for lane in lanes:
