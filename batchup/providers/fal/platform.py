@@ -1,6 +1,5 @@
 """The platform API: the request history, what was charged, today's prices. It may fail to answer; nothing stops for it."""
 
-import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from batchup.clock import Clock
 from batchup.errors import BatchupError, RateLimitedError
 from batchup.providers.fal.answers import failure
 from batchup.providers.fal.api import Api
+from batchup.providers.fal.fingerprint import fingerprint
 
 SKEW = timedelta(minutes=5)
 """Clocks may differ by so much."""
@@ -23,14 +23,14 @@ SKEW = timedelta(minutes=5)
 DELAY = timedelta(minutes=3)
 """A submission may have been on its way for so long: longer than anybody waits for its answer."""
 
-PAGE = 100
+PAGE = "100"
 """Requests on a page of the history: the most there may be.
 
 Source: https://fal.ai/docs/platform-apis/v1/models/requests/by-endpoint, read 2026-11.
 """
 
 IDS_AT_ONCE = 50
-EVENTS_PAGE = 1000
+EVENTS_PAGE = "1000"
 LONGEST = timedelta(days=89)
 """Billing events are asked for in spans of less than 90 days, the most there may be.
 
@@ -137,7 +137,7 @@ class Platform:
             end: Likewise, exclusive; None is now.
             payloads: Whether what was sent and answered comes with it.
         """
-        query = {"endpoint_id": endpoint, "start": _text(start), "limit": str(PAGE)}
+        query = {"endpoint_id": endpoint, "start": _text(start), "limit": PAGE}
         query |= {"end": _text(end)} if end else {}
         query |= {"expand": "payloads"} if payloads else {}
         seen: set[str] = set()
@@ -172,7 +172,7 @@ class Platform:
 
         candidates = [
             (distance(at), request_id)
-            for request_id, at in scan.found.get(_fingerprint(body), ())
+            for request_id, at in scan.found.get(fingerprint(body), ())
             if request_id not in known_request_ids and request_id not in self._taken
             if at is None or sent_at - SKEW <= at <= sent_at + SKEW + DELAY
         ]
@@ -206,7 +206,7 @@ class Platform:
         try:
             async for past in self.requests(endpoint, start):
                 if past.json_input is not None:
-                    found.setdefault(_fingerprint(past.json_input), []).append((past.request_id, past.at))
+                    found.setdefault(fingerprint(past.json_input), []).append((past.request_id, past.at))
         except PlatformUnavailable as error:
             return _Scan(begun_s, start, {}, error)
         return _Scan(begun_s, start, found)
@@ -230,8 +230,12 @@ class Platform:
         return charged
 
     async def _events(self, ids: Iterable[str], since: datetime, until: datetime) -> AsyncIterator[_Event]:
-        query = {"request_id": ",".join(ids), "start": _text(since), "end": _text(until)}
-        query["limit"] = str(EVENTS_PAGE)
+        query = {
+            "request_id": ",".join(ids),
+            "start": _text(since),
+            "end": _text(until),
+            "limit": EVENTS_PAGE,
+        }
         async for page in self._pages("/v1/models/billing-events", query, _Bill):
             for event in page.billing_events:
                 yield event
@@ -282,20 +286,3 @@ def _spans(start: datetime, end: datetime) -> Iterable[tuple[datetime, datetime]
 
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-_sorted = msgspec.json.Encoder(order="sorted")
-
-
-def _fingerprint(body: Any) -> str:
-    """Return what two bodies have in common if and only if they are the same JSON value."""
-    return hashlib.sha256(_sorted.encode(_canonical(body))).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    """Return *value* with whole numbers as integers: 2 and 2.0 are one number in JSON."""
-    if isinstance(value, Mapping):
-        return {name: _canonical(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -22,13 +22,13 @@ KEPT_RUNS, KEPT_WAITS, KEPT_ENDS = 64, 16, 32
 QUANTILE = 0.27
 """Of what may still come, so much has come by the next asking."""
 
-SLACK = 0.015
+SLACK = 0.01
 """Of a run: asked so much later, so that run times that hardly vary are met by one call instead of just missed."""
 
 RUN_STEP, AGE_STEP, LEAST_STEP_S = 0.1, 0.05, 0.02
 """Of a run, of the time since the submission, and in seconds: the least time between two askings for one request."""
 
-PROBE = 0.5
+PROBE = 0.2
 """Where the first asking found a request complete, it may have been so for a while: so much of its wait is believed.
 Without this a wait that is thought too long would confirm itself for ever."""
 

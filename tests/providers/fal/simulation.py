@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from datetime import UTC, datetime
 
 import anyio
 
@@ -15,13 +16,14 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self):
         super().__init__()
         self.moment = 1000.0
-        look = self._selector.select
+        selector = self._selector  # type: ignore[attr-defined]
+        look = selector.select
 
         def select(timeout=None):
             self.moment += timeout or 0.0
             return look(0)
 
-        self._selector.select = select
+        selector.select = select
 
     def time(self):
         return self.moment
@@ -32,6 +34,9 @@ class Clock:
 
     def now_s(self):
         return asyncio.get_running_loop().time()
+
+    def utc(self):
+        return datetime.fromtimestamp(self.now_s(), UTC)
 
     async def sleep(self, seconds):
         await anyio.sleep(max(0.0, seconds))
