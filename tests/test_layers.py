@@ -20,7 +20,7 @@ LAYERS = [
     ["submission", "limits", "provision", "budget"],
     ["occupied", "contents"],
     ["plan"],
-    ["batch", "history", "outputs", "expand", "variants", "catalogue", "recorder", "shutdown", "spool", "summary"],
+    ["batch", "history", "outputs", "carry", "expand", "variants", "catalogue", "recorder", "shutdown", "spool", "summary"],
     ["inputs", "naming", "figures"],
     ["ledger", "providers", "manifest"],
     ["disk", "media", "transport"],
