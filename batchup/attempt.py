@@ -1,5 +1,6 @@
 """One task, from its input to a file in place. The only place that knows what an error means for the task."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,13 +13,15 @@ from anyio import to_thread
 
 from batchup import events, outputs
 from batchup.clock import Clock
+from batchup.disk import translated
 from batchup.errors import FatalError, GoneError, LeftError, RejectedError, SubmissionUnknown, TransientError
 from batchup.events import Done
+from batchup.patience import Record
 from batchup.plan import EXPIRED, Step
 from batchup.providers.base import Completed, Job, Provider, Request
 from batchup.shutdown import Shutdown
 from batchup.source import Size, Source, to_path
-from batchup.submission import Record, Submissions
+from batchup.submission import Submissions
 from batchup.task import Recipe
 
 Examiner = Callable[[outputs.Examination], Awaitable[outputs.Examined]]
@@ -94,6 +97,10 @@ class Attempts:
         """Fetch the output of a finished submission, for nothing."""
         await self._guarded(step, partial(self._heal, result=result))
 
+    async def look(self, step: Step, sent: events.Submitting) -> None:
+        """Look once more for a held submission, and collect it."""
+        await self._guarded(step, partial(self._look, sent=sent))
+
     async def copy(self, step: Step, done: Done) -> None:
         """Write the output of another task, *done*, under this one's name; run it if that output is gone."""
         await self._guarded(step, partial(self._copy, done=done))
@@ -110,7 +117,11 @@ class Attempts:
 
     async def fail(self, step: Step, kind: str, message: str) -> None:
         """Record that a task fails without being tried."""
-        await self._guarded(step, partial(self._give_up, kind=kind, message=message, attempt=step.attempts))
+        await self._guarded(step, partial(self._give_up, kind=kind, message=message))
+
+    async def hold(self, step: Step, message: str) -> None:
+        """Record that a task waits for a person, without having been submitted."""
+        await self._guarded(step, partial(self._hold, message=message, reserved_usd=Decimal(0)))
 
     async def _guarded(self, step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
         """Keep what concerns the run from the task group: it is told, and everything else comes to its end."""
@@ -124,44 +135,60 @@ class Attempts:
 
     async def _settled(self, step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
         """Decide what an error means for the task."""
-        number = step.attempts + 1
         try:
-            await work(step)
+            await self._translated(step, work)
         except RejectedError as error:
-            await self._give_up(step, error.kind, str(error), number)
+            await self._give_up(step, error.kind, str(error), may_cost=error.may_cost)
         except GoneError as error:
             message = f"it was paid, and its result can be fetched no more ({error}); --redo runs it again, for its price"
-            await self._give_up(step, EXPIRED, message, step.attempts)
+            await self._give_up(step, EXPIRED, message)
         except LeftError:
-            pass  # in flight; the next run takes it up
+            pass  # it stays as it is; the next run takes it up
         except TransientError as error:
-            # While draining nothing is tried again: the task stays pending, with the attempts that it has.
-            if not self.shutdown.draining:
-                await self._give_up(step, error.kind, str(error), number, may_retry=True)
+            await self._give_up(step, error.kind, str(error), may_retry=True)
         except SubmissionUnknown as error:
-            await self.record(
-                events.Held(
-                    id=step.task.id,
-                    attempt=number,
-                    message=str(error),
-                    reserved_usd=step.task.cost_usd,
-                    at=self.clock.utc(),
-                )
+            await self._hold(step, str(error), step.task.cost_usd)
+
+    async def _translated(self, step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
+        """Tell a disk that refuses from an input that cannot be read."""
+        try:
+            await work(step)
+        except OSError as error:
+            if error.filename is not None and os.fsdecode(error.filename) == str(step.task.source.file):
+                message = f"it cannot be read: {error.strerror or error}"
+                raise RejectedError(message, kind="input_unreadable") from error
+            raise translated(error, self.place.folder) from error
+
+    async def _hold(self, step: Step, message: str, reserved_usd: Decimal | None) -> None:
+        """Record that a task waits for a person, with so much in reserve."""
+        await self.record(
+            events.Held(
+                id=step.task.id,
+                attempt=self._number(step),
+                message=message,
+                reserved_usd=reserved_usd,
+                at=self.clock.utc(),
             )
+        )
 
     async def _give_up(
-        self, step: Step, kind: str, message: str, attempt: int, *, may_retry: bool = False
+        self, step: Step, kind: str, message: str, *, may_retry: bool = False, may_cost: bool = False
     ) -> None:
         await self.record(
             events.Failed(
                 id=step.task.id,
-                attempt=attempt,
+                attempt=self._number(step),
                 kind=kind,
                 message=message,
                 may_retry=may_retry,
+                reserved_usd=step.task.cost_usd if may_cost else None,
                 at=self.clock.utc(),
             )
         )
+
+    def _number(self, step: Step) -> int:
+        """Return how many submissions of a task there are so far."""
+        return self.submissions.number(step.task) if self.provider.durable else step.attempts + 1
 
     async def _run(self, step: Step) -> None:
         started_s = self.clock.now_s()
@@ -178,6 +205,15 @@ class Attempts:
         job = await self._job(step)
         try:
             number, completed = await self.submissions.resume(job, known, partial(self._request, step, job))
+            await self._collect(step, job, completed, number, started_s)
+        finally:
+            await _clear(job)
+
+    async def _look(self, step: Step, sent: events.Submitting) -> None:
+        started_s = self.clock.now_s()
+        job = await self._job(step)
+        try:
+            number, completed = await self.submissions.look(job, sent)
             await self._collect(step, job, completed, number, started_s)
         finally:
             await _clear(job)
@@ -208,8 +244,9 @@ class Attempts:
 
     async def _request(self, step: Step, job: Job) -> Request:
         """Bring the input to where it is read, as it was when it was listed."""
-        source, repeat = step.task.source, self.submissions.repeat
+        source, repeat = step.task.source, self.submissions.patience.repeat
         async with self.ahead:
+            self.submissions.patience.check_going()
             if not source.url:
                 await to_thread.run_sync(_unchanged, step)
             elif not self.provider.takes_urls:
@@ -264,14 +301,14 @@ class Attempts:
     async def _fetched(self, step: Step, job: Job, completed: Completed) -> outputs.Examined:
         """Fetch the output and examine it; one that comes damaged is fetched once more."""
         fetch = partial(self.provider.fetch, job, completed)
-        await self.submissions.repeat(job, "fetch", fetch)
+        await self.submissions.patience.repeat(job, "fetch", fetch)
         try:
             return await self._examined(step, job)
         except RejectedError as error:
             if not completed.urls or error.kind != "output_damaged":
                 raise
         await to_thread.run_sync(outputs.discard, job.part)
-        await self.submissions.repeat(job, "fetch", fetch)
+        await self.submissions.patience.repeat(job, "fetch", fetch)
         return await self._examined(step, job)
 
     async def _examined(self, step: Step, job: Job) -> outputs.Examined:

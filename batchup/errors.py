@@ -119,7 +119,15 @@ class RunFailedError(TransientError):
 
 
 class RejectedError(TaskError):
-    """This task will never work as it is."""
+    """This task will never work as it is.
+
+    Attributes:
+        may_cost: Whether it may be charged all the same.
+    """
+
+    def __init__(self, message: str, *, kind: str, may_cost: bool = False) -> None:
+        super().__init__(message, kind=kind)
+        self.may_cost = may_cost
 
 
 class GoneError(TaskError):

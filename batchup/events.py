@@ -197,6 +197,7 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     Attributes:
         kind: Class of the error, in snake_case.
         may_retry: Whether it was given up only because its attempts were used.
+        reserved_usd: What it may be charged all the same; only an audit can tell.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     kind: str
     message: str
     may_retry: bool = False
+    reserved_usd: Decimal | None = None
     at: datetime
 
 

@@ -8,6 +8,7 @@ from enum import IntEnum
 import msgspec
 
 from batchup import events
+from batchup.books import Books, Money
 
 
 class State(IntEnum):
@@ -34,6 +35,10 @@ _STATES = {
     "failed": State.FAILED,
     "held": State.HELD,
 }
+
+
+UNCONFIRMED = "unconfirmed"
+"""Class of what may have been accepted, and paid, and was submitted again: its price stays reserved."""
 
 
 class Record(msgspec.Struct, gc=False):
@@ -82,22 +87,6 @@ class _Line(msgspec.Struct, gc=False):
     output: str = ""
 
 
-class Money(msgspec.Struct):
-    """Amounts in USD over the whole ledger.
-
-    Attributes:
-        estimated: Of all tasks of the job, as far as known.
-        charged: Known to have been billed, by every run.
-        reserved: In flight, unconfirmed or held.
-        unpriced: Number of the job's tasks without a price.
-    """
-
-    estimated: Decimal = Decimal(0)
-    charged: Decimal = Decimal(0)
-    reserved: Decimal = Decimal(0)
-    unpriced: int = 0
-
-
 class History:
     """The fold of a ledger.
 
@@ -118,7 +107,7 @@ class History:
         self.claims: dict[int, int] = {}
         self.requests: set[str] = set()
         self.uploads: dict[str, int] = {}
-        self.money = Money()
+        self._books = Books()
         self.job = ""
         self.runs = 0
         self.skipped: dict[str, int] = {}
@@ -128,9 +117,7 @@ class History:
         self.elapsed_s = 0.0
         self.ended = True
         self._read_line = read_line
-        self._estimates: dict[bytes, Decimal] = {}
-        self._reserved: dict[bytes, Decimal] = {}
-        self._charged: dict[bytes, tuple[int, Decimal]] = {}
+        self._sent: dict[bytes, int] = {}
         self._decode = msgspec.json.Decoder(_Line).decode
         self._folds: dict[str, Callable[[_Line, int], None]] = {
             "run": self._run,
@@ -141,6 +128,11 @@ class History:
             "uploaded": self._uploaded,
             **dict.fromkeys(_STATES, self._state),
         }
+
+    @property
+    def money(self) -> Money:
+        """What the job costs, as far as its events tell."""
+        return self._books.money
 
     def fold(self, lines: Iterable[tuple[int, bytes]]) -> "History":
         """Take in (offset, line) pairs in order, and return self."""
@@ -186,6 +178,11 @@ class History:
         """Read how the task's last submission came to its end; None if it has not."""
         event = self._event(record.result)
         return event if isinstance(event, events.Result) else None
+
+    def sent(self, task_id: str) -> events.Submitting | None:
+        """Read what a held task had sent, to which no answer came; None where it was answered."""
+        event = self._event(self._sent.get(bytes.fromhex(task_id), -1))
+        return event if isinstance(event, events.Submitting) else None
 
     def uploaded(self, sha256: str) -> events.Uploaded | None:
         """Read where these contents were uploaded last."""
@@ -238,49 +235,39 @@ class History:
         if record is None:
             record = self.records[key] = Record()
         elif not record.orphaned:
-            self._estimate(key, None)
+            self._books.estimate(key, None)
         record.seen, record.orphaned = offset, False
-        self._estimate(key, line.estimated_usd, add=True)
+        self._books.estimate(key, line.estimated_usd, add=True)
         self.claims[hash(line.output)] = offset
         if line.content:
             self.contents.setdefault(bytes.fromhex(line.content), key)
-
-    def _estimate(self, key: bytes, amount: str | None, *, add: bool = False) -> None:
-        """Count, or no longer count, a task's estimate. Most are 0 and leave no trace."""
-        if not add:
-            old = self._estimates.pop(key, Decimal(0))
-            if old.is_nan():
-                self.money.unpriced -= 1
-            else:
-                self.money.estimated -= old
-        elif amount is None:
-            self._estimates[key] = Decimal("NaN")
-            self.money.unpriced += 1
-        elif amount != "0":
-            self._estimates[key] = Decimal(amount)
-            self.money.estimated += Decimal(amount)
 
     def _orphaned(self, line: _Line, _offset: int) -> None:
         key = bytes.fromhex(line.id)
         record = self.records.get(key)
         if record is not None and not record.orphaned:
             record.orphaned = True
-            self._estimate(key, None)
+            self._books.estimate(key, None)
 
     def _retried(self, line: _Line, _offset: int) -> None:
         if line.step:
             return  # what is free is tried again without a new submission
-        record = self.records.get(bytes.fromhex(line.id))
+        key = bytes.fromhex(line.id)
+        record = self.records.get(key)
         if record is not None:
-            record.attempts = max(record.attempts, line.attempt)
+            # Fewer than were begun, where one was refused in a way that does not count.
+            record.attempts = line.attempt
             record.state = State.PENDING
-            self._reserve(bytes.fromhex(line.id), Decimal(0))
+            if line.kind == UNCONFIRMED:
+                self._books.keep(key)
+            self._books.reserve(key, Decimal(0))
 
     def _state(self, line: _Line, offset: int) -> None:
         key = bytes.fromhex(line.id)
         record = self.records.get(key)
         if record is None:
             record = self.records[key] = Record()
+        self._hold(key, record, line)
         record.state, record.last = _STATES[line.event], offset
         record.attempts = max(record.attempts, line.attempt)
         if line.event == "result":
@@ -295,19 +282,16 @@ class History:
         if line.content and (record.state is State.DONE or bytes.fromhex(line.content) not in self.contents):
             self.contents[bytes.fromhex(line.content)] = key
         if line.charged_usd not in {None, "0"}:
-            self._charge(key, line.attempt, Decimal(line.charged_usd or 0))
-        if line.event in {"submitting", "held"}:
-            self._reserve(key, Decimal(line.reserved_usd or 0))
-        elif record.state not in IN_FLIGHT:
-            self._reserve(key, Decimal(0))
+            self._books.charge(key, line.attempt, Decimal(line.charged_usd or 0))
+        known = line.event == "result" and line.charged_usd not in {None, "0"}
+        if line.event in {"submitting", "held"} or record.state not in IN_FLIGHT or known:
+            self._books.reserve(key, Decimal(line.reserved_usd or 0))
 
-    def _charge(self, key: bytes, attempt: int, amount: Decimal) -> None:
-        """Count what one submission cost once, though both its result and its end may tell it."""
-        known_attempt, known = self._charged.get(key, (attempt, Decimal(0)))
-        self.money.charged += amount - (known if known_attempt == attempt else 0)
-        self._charged[key] = (attempt, amount)
-
-    def _reserve(self, key: bytes, amount: Decimal) -> None:
-        self.money.reserved += amount - self._reserved.pop(key, Decimal(0))
-        if amount:
-            self._reserved[key] = amount
+    def _hold(self, key: bytes, record: Record, line: _Line) -> None:
+        """Remember what a held task had sent; forget it when it goes on."""
+        if line.event == "held" and record.state is State.SUBMITTING:
+            self._sent[key] = record.last
+        elif line.event != "held":
+            self._sent.pop(key, None)
+        if line.event == "submitting" and record.state is State.HELD:
+            self._books.keep(key)

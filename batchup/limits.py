@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from batchup.clock import Clock
+from batchup.errors import LeftError
 
 QUIET_S = 5.0
 """Without a refusal for so long, one more may be under way."""
@@ -21,12 +22,14 @@ class Slots:
         most: The user's limit.
         allowed: How many may be under way now.
         taken: How many are.
+        gone: How many of those nobody waits for any more: they stay taken.
     """
 
     def __init__(self, most: int, clock: Clock) -> None:
         self.most = most
         self.allowed = most
         self.taken = 0
+        self.gone = 0
         self._clock = clock
         self._free = anyio.Condition()
         self._closed_until_s = 0.0
@@ -34,9 +37,15 @@ class Slots:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Hold one slot while the block lasts."""
+        """Hold one slot while the block lasts.
+
+        Raises:
+            LeftError: None will be free any more in this run.
+        """
         async with self._free:
             while self.taken >= self.allowed:
+                if self.gone >= self.taken:
+                    raise LeftError("what takes too long takes all slots", kind="no_slot")
                 await self._free.wait()
             self.taken += 1
         try:
@@ -45,12 +54,22 @@ class Slots:
             with anyio.CancelScope(shield=True):
                 async with self._free:
                     self.taken -= 1
-                    self._free.notify()
+                    if self.taken > self.gone:
+                        self._free.notify()
+                    else:  # nobody else will give one up
+                        self._free.notify_all()
 
-    async def opened(self) -> None:
-        """Return when nobody has been told to wait any more; call it before each request that may be refused."""
-        while (wait_s := self._closed_until_s - self._clock.now_s()) > 0:
-            await self._clock.sleep(wait_s)
+    async def leave(self) -> None:
+        """Let what is under way go on without us, in a slot of its own: whoever holds one gives it up next."""
+        async with self._free:
+            self.taken += 1
+            self.gone += 1
+            self._free.notify_all()
+
+    @property
+    def closed_s(self) -> float:
+        """Seconds, above 0, for which somebody was told to wait: nothing is sent meanwhile that may be refused."""
+        return self._closed_until_s - self._clock.now_s()
 
     def refused(self, sent_s: float, wait_s: float) -> None:
         """Take in that a request sent at *sent_s* was refused: everyone waits, and fewer go on.

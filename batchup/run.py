@@ -24,6 +24,7 @@ from batchup.lane import Lane
 from batchup.ledger import index, open_ledger
 from batchup.limits import Slots
 from batchup.manifest import Manifest
+from batchup.patience import Patience
 from batchup.plan import Action, Choice, Plan, Step
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
@@ -309,14 +310,20 @@ class _Run:
         slots = self.options.concurrency or self.manifest.run.concurrency
         slots = slots or (_cores() if name == LOCAL else REMOTE_SLOTS)
         retry, fal = self.manifest.retry, self.manifest.fal
-        submissions = Submissions(
-            provider,
+        patience = Patience(
             self.recorder.record,
             RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier),
             self.clock,
             self.shutdown,
+            frozenset({"complete", "find"} if provider.durable else ()),
+        )
+        submissions = Submissions(
+            provider,
+            patience,
+            self.history.get,
             Slots(slots, self.clock),
             self.budget,
+            task_s=self.manifest.timeouts.task_s,
             settle_s=fal.settle_s,
             resubmit_below_usd=fal.resubmit_below_usd,
         )

@@ -1,15 +1,14 @@
 """From a request to a finished one: what may cost money, and the record that makes it happen once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
 
 import anyio
 
 from batchup import events
 from batchup.budget import Budget
-from batchup.clock import Clock
 from batchup.errors import (
     FatalError,
     GoneError,
@@ -19,13 +18,11 @@ from batchup.errors import (
     SubmissionUnknown,
     TransientError,
 )
+from batchup.history import UNCONFIRMED, Record
 from batchup.limits import Slots
+from batchup.patience import Patience
 from batchup.providers.base import Completed, Job, Provider, Request, Ticket
-from batchup.retry import RetryPolicy
-from batchup.shutdown import Shutdown
-
-T = TypeVar("T")
-Record = Callable[..., Awaitable[None]]
+from batchup.task import Task
 
 LOOK_EVERY_S = 5.0
 """How often a submission whose answer was lost is looked for: a request appears in the history late."""
@@ -37,20 +34,21 @@ class Submissions:
 
     Attributes:
         provider: Does the work.
-        record: Makes events durable, in order, and returns then.
+        patience: Tries again what is free, and records.
+        known: Tells what the ledger has of a task, by its id.
         budget: Bounds what is spent.
         slots: Bound what is submitted and not finished.
+        task_s: How long a submission is waited for. Then it goes on without us, and the next run collects it.
         settle_s: How long after a submission whose answer was lost it is looked for.
         resubmit_below_usd: Below this price one that was not found is submitted again; above, a person decides.
     """
 
     provider: Provider
-    record: Record
-    policy: RetryPolicy
-    clock: Clock
-    shutdown: Shutdown
+    patience: Patience
+    known: Callable[[str], Record | None]
     slots: Slots
     budget: Budget
+    task_s: float = 3600.0
     settle_s: float = 120.0
     resubmit_below_usd: Decimal = Decimal("0.05")
 
@@ -63,13 +61,13 @@ class Submissions:
             submitted: Submissions of this task so far.
 
         Raises:
-            TransientError: All attempts are used, or nothing more may be started.
+            TransientError: All attempts are used.
             RejectedError: It will never work.
             SubmissionUnknown: The last submission may have been accepted; it is held.
-            LeftError: The run ends, and the next one finds out.
+            LeftError: Nothing more may be started, or what was started goes on without us.
             FatalError: Nothing will work any more. This submission was not accepted.
         """
-        async with self.slots.hold():
+        async with self._slot():
             return await self._run(job, request, submitted)
 
     async def resume(
@@ -85,7 +83,7 @@ class Submissions:
             known: The last that the ledger has of it.
             request: Makes the request anew, if there is to be another submission.
         """
-        async with self.slots.hold():
+        async with self._slot():
             try:
                 if isinstance(known, events.Submitted):
                     ticket = Ticket(known.request_id, known.ticket)
@@ -93,39 +91,79 @@ class Submissions:
                     ticket = await self._settled(job, known)
                 return known.attempt, await self._finished(job, ticket, known.attempt)
             except RunFailedError as error:
-                await self._again(job, error, known.attempt, self.policy.wait_s(known.attempt, error))
+                await self._again(
+                    job, error, known.attempt, self.patience.policy.wait_s(known.attempt, error)
+                )
+            self.patience.check_going()
             return await self._run(job, await request(), known.attempt)
 
+    async def look(self, job: Job, sent: events.Submitting) -> tuple[int, Completed]:
+        """Look once more for a submission that is held, and take it up. Returns and raises as :meth:`run`.
+
+        Raises:
+            LeftError: It is still unknown; it stays held.
+        """
+        try:
+            ticket = await self.provider.find(sent.endpoint, sent.body, sent.at)
+        except GoneError as error:
+            raise LeftError(str(error), kind=error.kind) from error
+        if ticket is None:
+            raise LeftError("it was not found", kind=UNCONFIRMED)
+        async with self._slot():
+            await self._accepted(job, ticket, sent.attempt)
+            return sent.attempt, await self._finished(job, ticket, sent.attempt)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold a slot; where nothing will work any more, nobody gets it next."""
+        async with self.slots.hold():
+            try:
+                yield
+            except FatalError:
+                self.patience.shutdown.drain()
+                raise
+
     async def _run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
-        number, tries = submitted, 0
+        number, tries, waits = submitted, 0, 0
         while True:
+            await self._turn()
             try:
                 ticket = await self._submit(job, request, number + 1)
-                return number + 1, await self._finished(job, ticket, number + 1)
+                number += 1
+                return number, await self._finished(job, ticket, number)
             except RateLimitedError as error:
                 # Waiting, not failing: it counts for nothing.
-                await self._again(job, error, number, self.policy.wait_s(1, error))
+                waits += 1
+                await self._again(job, error, number, self.patience.limited_s(waits, error))
             except RunFailedError as error:
-                number, tries = number + 1, tries + 1
-                await self._again(job, error, number, self.policy.wait_s(tries, error))
-
-    async def _submit(self, job: Job, request: Request, number: int) -> Ticket:
-        """Submit until somebody has accepted, or refused."""
-        if not self.provider.durable:
-            return await self.provider.submit(job, request)
-        tries = 0
-        while True:
-            await self.slots.opened()
-            try:
-                return await self._submit_once(job, request, number)
-            except (RateLimitedError, RunFailedError):
-                raise
+                number, tries = self.number(job.task), tries + 1
+                await self._again(job, error, number, self.patience.policy.wait_s(tries, error))
             except TransientError as error:
+                if not self.provider.durable:
+                    raise
                 # Definitely not accepted: the same submission is tried again.
                 tries += 1
-                await self._again(job, error, number - 1, self.policy.wait_s(tries, error))
+                await self._again(job, error, number, self.patience.policy.wait_s(tries, error))
 
-    async def _submit_once(self, job: Job, request: Request, number: int) -> Ticket:
+    def number(self, task: Task) -> int:
+        """Return how many submissions of a task there are so far."""
+        record = self.known(task.id)
+        return record.attempts if record else 0
+
+    async def _turn(self) -> None:
+        """Return when a request may be sent.
+
+        Raises:
+            LeftError: None may, any more.
+        """
+        self.patience.check_going()
+        while (wait_s := self.slots.closed_s) > 0:
+            await self.patience.wait(wait_s)
+            self.patience.check_going()
+
+    async def _submit(self, job: Job, request: Request, number: int) -> Ticket:
+        if not self.provider.durable:
+            return await self.provider.submit(job, request)
         # On disk before anything is sent: should we die in between, the next run knows which requests may have
         # been accepted.
         sent = events.Submitting(
@@ -134,21 +172,26 @@ class Submissions:
             endpoint=request.endpoint,
             body=request.body,
             reserved_usd=job.task.cost_usd,
-            at=self.clock.utc(),
+            at=self.patience.clock.utc(),
         )
         with self.budget.reserve(job.task.cost_usd):
-            await self.record(sent)
-        sent_s = self.clock.now_s()
+            await self.patience.record(sent)
+        sent_s = self.patience.clock.now_s()
+        ticket: Ticket | None = None
         try:
-            ticket = await self.provider.submit(job, request)
+            # A synchronous call lasts as long as the work does.
+            with anyio.move_on_after(self.task_s):
+                ticket = await self.provider.submit(job, request)
         except SubmissionUnknown:
-            return await self._settled(job, sent)
+            pass
         except RateLimitedError as error:
             self.slots.refused(sent_s, error.retry_after_s or 0.0)
             raise
         except FatalError as error:
             await self._refused(job, "account", str(error), number - 1, 0.0)
             raise
+        if ticket is None:
+            return await self._settled(job, sent)
         await self._accepted(job, ticket, number)
         await self.slots.accepted()
         return ticket
@@ -161,56 +204,65 @@ class Submissions:
             error: Why.
             number: Submissions that count.
             wait_s: Until the next; None for no other.
+
+        Raises:
+            LeftError: There is to be another, but not in this run.
         """
-        if wait_s is None or self.shutdown.draining:
-            if self.provider.durable and wait_s is not None:
-                await self._refused(job, error.kind, str(error), number, 0.0)
+        if wait_s is None:
             raise error
         if self.provider.durable:
             await self._refused(job, error.kind, str(error), number, wait_s)
-        await self.wait(wait_s)
+        await self.patience.wait(wait_s)
+        self.patience.check_going()
 
     async def _refused(self, job: Job, kind: str, message: str, number: int, wait_s: float) -> None:
         with anyio.CancelScope(shield=True):
-            await self.record(
+            await self.patience.record(
                 events.Retried(
                     id=job.task.id,
                     attempt=number,
                     kind=kind,
                     message=message,
                     wait_s=round(wait_s, 3),
-                    at=self.clock.utc(),
+                    at=self.patience.clock.utc(),
                 )
             )
 
     async def _accepted(self, job: Job, ticket: Ticket, number: int) -> None:
         with anyio.CancelScope(shield=True):
-            await self.record(
+            await self.patience.record(
                 events.Submitted(
                     id=job.task.id,
                     attempt=number,
                     request_id=ticket.request_id,
                     ticket=ticket.data,
-                    at=self.clock.utc(),
+                    at=self.patience.clock.utc(),
                 )
             )
 
     async def _finished(self, job: Job, ticket: Ticket, number: int) -> Completed:
+        completed: Completed | None = None
         try:
-            completed = await self.repeat(job, "complete", lambda: self.provider.complete(job, ticket))
+            with anyio.move_on_after(self.task_s if self.provider.durable else None):
+                completed = await self.patience.repeat(
+                    job, "complete", lambda: self.provider.complete(job, ticket)
+                )
         except GoneError as error:
             # The platform has forgotten what it accepted: it may have been paid all the same.
             message = f"submission {number} is not known any more, and may have been paid: {error}"
             raise self._unconfirmed(job, message) from error
+        if completed is None:
+            await self.slots.leave()
+            raise LeftError("it takes longer than timeouts.task, and goes on without us", kind="deadline")
         if self.provider.durable:
             with anyio.CancelScope(shield=True):
-                await self.record(
+                await self.patience.record(
                     events.Result(
                         id=job.task.id,
                         attempt=number,
                         urls=completed.urls,
                         charged_usd=completed.charged_usd,
-                        at=self.clock.utc(),
+                        at=self.patience.clock.utc(),
                     )
                 )
         return completed
@@ -228,7 +280,7 @@ class Submissions:
         )
         while True:
             try:
-                ticket = await self.repeat(
+                ticket = await self.patience.repeat(
                     job, "find", lambda: self.provider.find(sent.endpoint, sent.body, sent.at)
                 )
             except GoneError:
@@ -236,59 +288,16 @@ class Submissions:
             if ticket is not None:
                 await self._accepted(job, ticket, sent.attempt)
                 return ticket
-            left_s = self.settle_s - (self.clock.utc() - sent.at).total_seconds()
+            left_s = self.settle_s - (self.patience.clock.utc() - sent.at).total_seconds()
             if left_s <= 0:
                 raise self._unconfirmed(job, message)
-            if self.shutdown.draining:
-                raise LeftError(message, kind="unconfirmed")
-            await self.wait(min(LOOK_EVERY_S, left_s))
+            if self.patience.shutdown.draining:
+                raise LeftError(message, kind=UNCONFIRMED)
+            await self.patience.wait(min(LOOK_EVERY_S, left_s))
 
     def _unconfirmed(self, job: Job, message: str) -> RunFailedError | SubmissionUnknown:
         """Return what becomes of a submission that may have been paid: again if it is cheap, else a person decides."""
         price = job.task.cost_usd
         if price is not None and price < self.resubmit_below_usd:
-            return RunFailedError(message, kind="unconfirmed")
-        return SubmissionUnknown(message, kind="unconfirmed")
-
-    async def repeat(self, job: Job, step: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Call what is free until it answers, as often and as late as the policy says; *step* names it in the record."""
-        tries = 0
-        while True:
-            try:
-                return await call()
-            except RunFailedError:
-                raise
-            except TransientError as error:
-                tries += 1
-                wait_s = self.policy.wait_s(tries, error)
-                if wait_s is None or self.shutdown.draining:
-                    raise self._given_up(error, step) from error
-                await self.record(
-                    events.Retried(
-                        id=job.task.id,
-                        attempt=tries,
-                        kind=error.kind,
-                        message=str(error),
-                        step=step,
-                        wait_s=round(wait_s, 3),
-                        at=self.clock.utc(),
-                    )
-                )
-                await self.wait(wait_s)
-
-    def _given_up(self, error: TransientError, step: str) -> TransientError | LeftError:
-        """Return what it means that something free was tried in vain: what is under way is left, never failed for it."""
-        under_way = self.provider.durable and step in {"complete", "find"}
-        return LeftError(str(error), kind=error.kind) if under_way else error
-
-    async def wait(self, wait_s: float) -> None:
-        """Wait, but no longer than until nothing more may be started."""
-        async with anyio.create_task_group() as group:
-
-            async def wake() -> None:
-                await self.shutdown.wait_draining()
-                group.cancel_scope.cancel()
-
-            group.start_soon(wake)
-            await self.clock.sleep(wait_s)
-            group.cancel_scope.cancel()
+            return RunFailedError(message, kind=UNCONFIRMED)
+        return SubmissionUnknown(message, kind=UNCONFIRMED)

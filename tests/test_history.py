@@ -56,6 +56,8 @@ def failed(task_id=ONE, kind="x"):
 SUBMITTED = Submitted(id=ONE, attempt=1, request_id="r", at=AT)
 RESULT = Result(id=ONE, attempt=1, urls=("u",), charged_usd=Decimal("0.12"), at=AT)
 HELD = Held(id=ONE, attempt=1, message="", reserved_usd=Decimal("0.10"), at=AT)
+REJECTED = Failed(id=ONE, attempt=1, kind="x", message="", reserved_usd=Decimal("0.10"), at=AT)
+LOST = Retried(id=ONE, attempt=1, kind="unconfirmed", message="", wait_s=1, at=AT)
 RETRIED = Retried(id=ONE, attempt=1, kind="x", message="", wait_s=1, at=AT)
 
 
@@ -69,14 +71,20 @@ def folded(*events):
         ([], State.PENDING, "0", "0"),
         ([submitting()], State.SUBMITTING, "0.10", "0"),
         ([submitting(), SUBMITTED], State.SUBMITTED, "0.10", "0"),
-        ([submitting(), SUBMITTED, RESULT], State.COMPLETED, "0.10", "0.12"),
+        ([submitting(), SUBMITTED, RESULT], State.COMPLETED, "0", "0.12"),
         ([submitting(), SUBMITTED, RESULT, done()], State.DONE, "0", "0.12"),
         ([submitting(), HELD], State.HELD, "0.10", "0"),
         ([submitting(), failed()], State.FAILED, "0", "0"),
         ([submitting(), RETRIED], State.PENDING, "0", "0"),
         ([done(), submitting(2), done(attempt=2)], State.DONE, "0", "0.24"),
+        ([submitting(), SUBMITTED, REJECTED], State.FAILED, "0.10", "0"),
+        ([submitting(), LOST, submitting(2), done(attempt=2)], State.DONE, "0.10", "0.12"),
+        ([submitting(), HELD, submitting(2), done(attempt=2)], State.DONE, "0.10", "0.12"),
     ],
-    ids=["new", "submitting", "submitted", "completed", "done", "held", "failed", "retried", "redone"],
+    ids=[
+        *("new", "submitting", "submitted", "completed", "done", "held", "failed", "retried", "redone"),
+        *("rejected", "lost", "held and submitted again"),
+    ],
 )
 def test_a_tasks_state_and_money_follow_from_its_events(events, state, reserved, charged):
     history = folded(seen(), *events)

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import msgspec
 
-from batchup.errors import RejectedError, TaskError, TransientError
+from batchup.errors import RateLimitedError, RejectedError, TaskError, TransientError
 from batchup.transport.addresses import PrivateAddressError
 
 _BODY = {200, 203}
@@ -93,7 +93,7 @@ def failure(status: int, headers: Mapping[str, str], label: str, now: datetime) 
         return None
     after_s = retry_after_s(headers, now)
     if status == 429:  # noqa: PLR2004 - Too Many Requests
-        return TransientError(
+        return RateLimitedError(
             f"{label}: too many requests (HTTP 429)", kind="rate_limited", retry_after_s=after_s
         )
     if status >= 500 or status in _AGAIN:  # noqa: PLR2004 - the server's own errors

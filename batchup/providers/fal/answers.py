@@ -41,6 +41,10 @@ _REFUSED: dict[int, str] = {
 }
 
 
+_REJECTED = HTTPStatus.UNPROCESSABLE_ENTITY
+"""What was found to be wrong while a GPU was running may be billed, and is answered so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer. The key is not in it, even where the server said it.
@@ -127,8 +131,10 @@ def failed_request(
         if _started_too_late(answer):
             told, passes = Complaint(told.types, told.words, again=False), False
     passes = passes if told.passes is None else told.passes
-    error = RunFailedError if passes else RejectedError
-    return error(f"fal ran it and failed: {told}".removesuffix(": "), kind=told.kind("request_failed"))
+    message, kind = f"fal ran it and failed: {told}".removesuffix(": "), told.kind("request_failed")
+    if passes:
+        return RunFailedError(message, kind=kind)
+    return RejectedError(message, kind=kind, may_cost=answer is None or answer.status == _REJECTED)
 
 
 def _of_account(answer: Answer, found: Complaint, step: Step) -> FatalError | None:
@@ -159,7 +165,7 @@ def _of_step(answer: Answer, found: Complaint, step: Step) -> BatchupError:
         message = _message(answer, found, "the server failed, and may have accepted it")
         return SubmissionUnknown(message, kind=found.kind("server_error"))
     if not (_status_passes(answer.status) if passes is None else passes):
-        return _rejected(answer, found)
+        return _rejected(answer, found, step)
     error = RunFailedError if step == "run" and passes else TransientError
     message = _message(answer, found, "the server failed")
     return error(message, kind=found.kind("server_error"), retry_after_s=_after_s(answer))
@@ -179,7 +185,7 @@ def _of_look(answer: Answer, found: Complaint, step: Step) -> BatchupError:
     if found.passes:
         message = _message(answer, found, "it failed")
         return TransientError(message, kind=found.kind("failed"), retry_after_s=after_s)
-    return _rejected(answer, found)
+    return _rejected(answer, found, step)
 
 
 def _says_nothing(found: Complaint) -> bool:
@@ -203,9 +209,10 @@ def _redirected(answer: Answer, step: Step) -> TransientError | RejectedError:
     return error(msg, kind="redirected")
 
 
-def _rejected(answer: Answer, found: Complaint) -> RejectedError:
+def _rejected(answer: Answer, found: Complaint, step: Step) -> RejectedError:
     usual = _REFUSED.get(answer.status, "refused")
-    return RejectedError(_message(answer, found, "refused"), kind=found.kind(usual))
+    may_cost = step != "submit" and answer.status == _REJECTED
+    return RejectedError(_message(answer, found, "refused"), kind=found.kind(usual), may_cost=may_cost)
 
 
 def _reached_queue(answer: Answer) -> bool:

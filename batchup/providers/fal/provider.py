@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 from anyio import to_thread
-from yarl import URL
 
 from batchup import digest
 from batchup.clock import Clock
-from batchup.errors import GoneError, RejectedError
+from batchup.errors import GoneError, RejectedError, TransientError
 from batchup.models.base import FalModel
 from batchup.providers.base import Completed, Job, Request, Ticket, Upload
 from batchup.providers.fal import upright
@@ -24,6 +23,7 @@ from batchup.providers.fal.storage import Storage
 from batchup.providers.local.pool import Pool
 from batchup.source import Size
 from batchup.transport import Transport
+from batchup.transport.addresses import parsed
 
 HISTORY = timedelta(days=1)
 """How far back a request whose result is gone is looked for."""
@@ -73,6 +73,7 @@ class FalProvider:
     durable: bool = True
     takes_urls: bool = True
     _uploads: dict[str, Upload] = field(default_factory=dict)
+    _sent_s: dict[str, float] = field(default_factory=dict)
 
     def endpoint(self, model: str) -> str:
         """Return a user's own endpoint."""
@@ -99,7 +100,9 @@ class FalProvider:
     async def submit(self, job: Job, request: Request) -> Ticket:  # noqa: ARG002 - the request says it all
         """Submit, once. In the synchronous way this waits for the answer, too."""
         if not self.ways.is_synchronous:
-            return await self.queue.submit(request.endpoint, request.body, self.ways.terms)
+            ticket = await self.queue.submit(request.endpoint, request.body, self.ways.terms)
+            self._sent_s[ticket.request_id] = self.clock.now_s()
+            return ticket
         output = await self.queue.run(request.endpoint, request.body, self.ways.terms)
         units = None if output.billable_units is None else str(output.billable_units)
         return Ticket(data={"answer": output.value, "units": units})
@@ -113,13 +116,19 @@ class FalProvider:
                 job, model, Output(ticket.data["answer"], Decimal(units) if units else None)
             )
         try:
-            status = await self.poller.wait(ticket, model.app)
+            status = await self.poller.wait(ticket, model.app, age_s=self._age_s(ticket))
             if status.error is not None:
                 raise status.error
             output = await self.queue.result(ticket)
         except GoneError:
             output = await self._remembered(model.app, ticket)
+        self._sent_s.pop(ticket.request_id, None)
         return self._completed(job, model, output)
+
+    def _age_s(self, ticket: Ticket) -> float | None:
+        """Return how long ago a request was sent; None for one of an earlier run, which may be complete by now."""
+        sent_s = self._sent_s.get(ticket.request_id)
+        return None if sent_s is None else self.clock.now_s() - sent_s
 
     async def fetch(self, job: Job, completed: Completed) -> None:
         """Download the output: without the key, which only the platform's own services get."""
@@ -136,6 +145,8 @@ class FalProvider:
         try:
             request_id = await self.platform.find(endpoint, body, sent_at, self.known)
         except PlatformUnavailable as error:
+            if isinstance(error.__cause__, TransientError):
+                return None  # it may answer yet
             raise GoneError(str(error), kind="no_history") from error
         return self.queue.ticket(endpoint, request_id) if request_id else None
 
@@ -194,11 +205,18 @@ class FalProvider:
             RejectedError: It has no output where the model says; it was paid all the same.
         """
         file = model.file(output.value)
-        if file is None or not is_trusted(URL(file["url"]), loopback=self.ways.loopback):
+        if file is None or not self._is_trusted(file["url"]):
             found = "none" if file is None else "an address that cannot be trusted"
-            raise RejectedError(f"fal's answer has {found} at {model.output}", kind="answer_unusable")
+            message = f"fal's answer has {found} at {model.output}"
+            raise RejectedError(message, kind="answer_unusable", may_cost=True)
         charged = None
         if output.billable_units is not None:
             params, media = model.params(**job.task.params), job.task.source.media
             charged = model.charged_usd(params, media, None, output.billable_units)
         return Completed((file["url"],), charged)
+
+    def _is_trusted(self, url: str) -> bool:
+        try:
+            return is_trusted(parsed(url), loopback=self.ways.loopback)
+        except RejectedError:
+            return False
