@@ -312,10 +312,18 @@ class Attempts:
         return await self._examined(step, job)
 
     async def _examined(self, step: Step, job: Job) -> outputs.Examined:
-        size = step.task.size
+        size, media = step.task.size, step.task.source.media
         source = "" if step.task.source.url and self.provider.takes_urls else str(job.file)
         return await self.place.examine(
-            outputs.Examination(str(job.part), source, step.sha256, size.pixels if size else 0)
+            outputs.Examination(
+                str(job.part),
+                source,
+                step.sha256,
+                size.pixels if size else 0,
+                # Local work has carried over everything itself.
+                inherits=media.kind if media and self.provider.durable else "",
+                keep_metadata=self.place.keep_metadata,
+            )
         )
 
     async def _copy(self, step: Step, done: Done) -> None:

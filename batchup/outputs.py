@@ -32,12 +32,16 @@ class Examination(msgspec.Struct, frozen=True):
         source: Empty where it is not on this machine.
         source_sha256: Content hash of the source, where it was taken before.
         pixels: Of one frame of the output, as far as known.
+        inherits: What kind of file it is, if it is to be given what its source says first: EXIF, profile, sound.
+        keep_metadata: Whether that is all, or only what is needed to show it right.
     """
 
     part: str
     source: str
     source_sha256: str = ""
     pixels: int = 0
+    inherits: Literal["", "image", "video"] = ""
+    keep_metadata: bool = True
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -55,6 +59,10 @@ def examine(files: Examination) -> Examined:
     Raises:
         RejectedError: ``output_damaged``: it does not decode.
     """
+    if files.inherits:
+        from batchup.carry import Carrying, carry
+
+        carry(Carrying(files.source, files.part, files.keep_metadata, files.inherits))
     try:
         found = media.verify(files.part)
     except RejectedError as error:

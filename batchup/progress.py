@@ -70,6 +70,11 @@ class Progress:
         if self._terminal:
             self._write(f"\r{count(inputs, 'input')} found …{CLEAR}")
 
+    def found(self) -> None:
+        """Take away what :meth:`finding` said."""
+        if self._terminal:
+            self._write("\r" + CLEAR)
+
     def begin(self, plan: Plan, history: History) -> None:
         """Say what is going to happen, and put up the bar."""
         self._job = escape(history.job)

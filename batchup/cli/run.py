@@ -1,7 +1,8 @@
 """`batchup run`: expands, resumes, runs, and ends with a summary."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -9,6 +10,8 @@ from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, EXIT_U
 from batchup.cli.options import Output, common, manifest_argument
 
 if TYPE_CHECKING:
+    from batchup.history import History
+    from batchup.plan import Plan
     from batchup.run import Outcome
 
 _STATUS = {
@@ -19,6 +22,10 @@ _STATUS = {
     "limit": EXIT_LIMIT,
     "failures": EXIT_LIMIT,
 }
+
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @click.command(epilog="Example:  batchup run holiday.yaml --limit 5")
@@ -93,15 +100,9 @@ def run(
 
     if kinds and not retry_failed:
         raise click.UsageError("--class goes with --retry-failed")
-    for option, patterns in (("--only", only), ("--redo", redo)):
-        try:
-            Patterns(patterns)
-        except ValueError as error:
-            raise click.UsageError(f"{option}: {error}") from error
-    try:
-        cap = usd(budget) if budget is not None else None
-    except ValueError as error:
-        raise click.UsageError(f"--budget: {error}") from error
+    _parsed("--only", Patterns, only)
+    _parsed("--redo", Patterns, redo)
+    cap = _parsed("--budget", usd, budget) if budget is not None else None
     job = load(manifest)
     choice = Choice(
         retry_failed=retry_failed,
@@ -114,18 +115,17 @@ def run(
     )
     progress = Progress(show=not output.quiet, color=output.color)
 
-    options = Options(
-        choice=choice,
-        concurrency=concurrency,
-        budget_usd=cap,
-        confirm=lambda plan, history: agrees(plan, history, yes=yes),
-    )
+    def confirm(plan: "Plan", history: "History") -> bool:
+        progress.found()
+        warn(plan.warnings)
+        return agrees(plan, history, yes=yes)
+
+    options = Options(choice=choice, concurrency=concurrency, budget_usd=cap, confirm=confirm)
 
     async def execute() -> "Outcome":
         return await run_manifest(job, options, progress)
 
     outcome = anyio.run(execute)
-    warn(outcome.plan.warnings)
     if outcome.fatal:
         click.echo(outcome.fatal, err=True)
     if outcome.summary is not None:
@@ -135,10 +135,11 @@ def run(
             from batchup.cli.show import summary_lines
 
             click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
-    return _exit(outcome)
+    return end_status(outcome)
 
 
-def _exit(outcome: "Outcome") -> int:
+def end_status(outcome: "Outcome") -> int:
+    """Return the exit status that a run's end stands for."""
     summary = outcome.summary
     if summary is None:
         return EXIT_USAGE
@@ -148,3 +149,10 @@ def _exit(outcome: "Outcome") -> int:
         return _STATUS[summary.stopped]
     tasks = summary.tasks
     return EXIT_FAILED if tasks.failed or tasks.held or tasks.in_flight else 0
+
+
+def _parsed(option: str, parse: Callable[[A], B], value: A) -> B:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from error
