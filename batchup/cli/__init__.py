@@ -15,8 +15,11 @@ from batchup.terminal import escape
 COMMANDS = {
     "run": "run",
     "plan": "plan",
+    "rehearse": "rehearse",
     "status": "status",
     "explain": "explain",
+    "cancel": "cancel",
+    "audit": "audit",
     "models": "models",
     "validate": "validate",
     "schema": "validate",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from batchup.cli import EXIT_LEDGER, print_json
+from batchup.cli.attach import attach
 from batchup.cli.options import Output, common
 from batchup.errors import FatalError
 from batchup.terminal import count, escape
@@ -26,11 +27,14 @@ ledger_argument = click.argument("path", type=click.Path(path_type=Path))
 
 
 @click.group(
-    short_help="Verify, repair, compact or export a ledger.",
+    short_help="Verify, repair, compact or export a ledger, or attach to it.",
     epilog="Example:  batchup ledger verify holiday.yaml",
 )
 def ledger() -> None:
     """Look after a ledger: PATH is its manifest, or the ledger itself."""
+
+
+ledger.add_command(attach)
 
 
 @ledger.command(

@@ -26,7 +26,7 @@ STOPPED = {
 
 
 def summary_lines(
-    summary: Summary, manifest: Manifest, plan: Plan | None = None, now: str = ""
+    summary: Summary, manifest: Manifest, plan: Plan | None = None, now: str = "", *, advice: bool = True
 ) -> Iterator[str]:
     """Yield the lines that tell how a job stands, and what to do next.
 
@@ -35,6 +35,7 @@ def summary_lines(
         manifest: Of the job.
         plan: Of the run that has just ended; None outside of one.
         now: What the job is doing, where that is not that it has ended.
+        advice: Whether to say what to do next.
     """
     tasks = summary.tasks
     idle = plan is not None and not plan.to_run and not summary.stopped
@@ -56,7 +57,7 @@ def summary_lines(
         yield _row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
     yield _row("outputs", _place(manifest.output_dir))
     yield _row("ledger", _place(manifest.ledger_path))
-    if now.startswith("running"):
+    if now.startswith("running") or not advice:
         return
     if tasks.failed:
         yield _row("next", f"{program()} explain {manifest.file} FILE")

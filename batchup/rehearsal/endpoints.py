@@ -260,7 +260,7 @@ class Custom(msgspec.Struct, frozen=True):
         output: Where the answer holds the output's address, such as ``image.url``.
         factor: The number by which it scales, or the parameter that holds it.
         unit_usd: Price of one unit in USD.
-        unit: ``MP`` of output, ``s`` of output, or each ``output``.
+        unit: ``MP`` of output, ``s`` (of a video's output, of the work on an image), or each ``output``.
     """
 
     id: str
@@ -273,7 +273,8 @@ class Custom(msgspec.Struct, frozen=True):
 
     def endpoint(self) -> Endpoint:
         """Return it as the others are described."""
-        price = _UNITS[self.unit](self.unit_usd)
+        by_time = self.kind == "image" and self.unit == "s"
+        price = (prices.per_compute_second if by_time else _UNITS[self.unit])(self.unit_usd)
         return Endpoint(self.id, self.kind, self.input, self.output, self._resize, price, closed=False)
 
     def _resize(self, params: Mapping[str, Any], size: Size) -> Size:

@@ -55,10 +55,10 @@ class Inputs:
             path, sha256 = found.path, found.sha256
         elif address.startswith("data:"):
             path, sha256 = await to_thread.run_sync(self._decoded, address, field)
-        elif _is_here(address):
-            path, sha256 = await self._fetched(address, field)
         elif self._foreign:
             return Input(None, hashlib.sha256(address.encode()).hexdigest(), self._pretended(kind))
+        elif _is_here(address):
+            path, sha256 = await self._fetched(address, field)
         else:
             raise WorkError(_unreachable(field))
         return Input(path, sha256, await to_thread.run_sync(_probed, path, kind, field))

@@ -26,8 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         time_scale: The platform's seconds in a real one.
         outputs: ``real``: upscaled. ``blank``: cheap files of the right size; a video has the right duration, but
             two frames.
-        foreign: What inputs at addresses that are not on this machine are taken for: width and height in pixels. They
-            are never fetched, and ``file_download_error`` where this is None.
+        foreign: What inputs at addresses other than its own CDN's are taken for: width and height in pixels. They are
+            never fetched. Where this is None, those on this machine are, and others are a ``file_download_error``.
         foreign_s: Duration of such a video.
         details: Whether answers tell type, name and size of a file besides its address.
         billable_units: Whether answers carry ``X-Fal-Billable-Units``.

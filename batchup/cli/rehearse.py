@@ -1,0 +1,119 @@
+"""`batchup rehearse`: the whole run against a fal of our own on this machine, with nothing paid."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchup.cli import print_json, warn
+from batchup.cli.options import Output, common, manifest_argument
+from batchup.cli.run import end_status
+from batchup.terminal import count, escape
+
+if TYPE_CHECKING:
+    from batchup.plan import Plan
+    from batchup.rehearsal.stage import Night
+    from batchup.run import Outcome
+
+_CALLS = {
+    "submit": "submit",
+    "run": "synchronous call",
+    "status": "status call",
+    "result": "result",
+    "upload": "upload",
+    "multipart": "upload in parts",
+    "download": "download",
+}
+"""Calls that are told, and what one is called."""
+
+
+@click.command(
+    short_help="Run against a fal of our own, with nothing paid.",
+    epilog="Example:  batchup rehearse holiday.yaml --blank --speed 60",
+)
+@manifest_argument
+@click.option("--blank", is_flag=True, help="Cheap outputs of the right size, instead of upscaled ones.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    metavar="N",
+    help="Let the platform's time pass N times as fast.",
+)
+@click.option("--rough", is_flag=True, help="A bad night: one call in ten meets some passing fault.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Run no more than N tasks.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tasks at a time, instead of the manifest's.",
+)
+@common
+def rehearse(
+    manifest: Path,
+    *,
+    blank: bool,
+    speed: float,
+    rough: bool,
+    limit: int | None,
+    concurrency: int | None,
+    output: Output,
+) -> int:
+    """Run MANIFEST against a fal of our own on this machine: nothing is paid, and no key is read.
+
+    Expansion, limits and report are the real ones. Outputs and a copy of the ledger go to a temporary folder that is
+    told at the end; the job's own are not touched. No hook is run, nobody is told, no URL is read. Local models do
+    their work as ever. Ends with the exit status that the run would end with.
+    """
+    import anyio
+
+    from batchup.manifest import load
+    from batchup.progress import Progress
+    from batchup.rehearsal.stage import Wishes
+    from batchup.rehearsal.stage import rehearse as rehearse_manifest
+
+    job = load(manifest)
+    wishes = Wishes(speed, blank, rough, limit, concurrency)
+    progress = Progress(show=not output.quiet, color=output.color)
+
+    def tell(plan: "Plan") -> None:
+        progress.found()
+        warn(plan.warnings)
+
+    outcome, night, staged = anyio.run(rehearse_manifest, job, wishes, progress, tell)
+    if outcome.fatal:
+        click.echo(outcome.fatal, err=True)
+    if output.json:
+        import msgspec
+
+        print_json({**msgspec.to_builtins(outcome.summary), "rehearsal": night})
+    elif not output.quiet and outcome.summary is not None:
+        from batchup.cli.show import summary_lines
+
+        click.echo("\n".join(summary_lines(outcome.summary, staged, outcome.plan, advice=False)))
+        click.echo("\n".join(_lines(night, outcome)))
+    return end_status(outcome)
+
+
+def _lines(night: "Night", outcome: "Outcome") -> Iterator[str]:
+    """Yield what a summary does not tell."""
+    from batchup.manifest.quantities import format_usd
+
+    billed, estimated = (format_usd(Decimal(str(usd))) for usd in (night.billed_usd, night.estimated_usd))
+    unknown = f", and {count(night.unpriced, 'task')} of unknown price" if night.unpriced else ""
+    yield _row("billed", f"{billed} would have been, for {count(night.accepted, 'request')}")
+    yield _row("", f"{estimated} estimated for {count(outcome.plan.to_run, 'task')}{unknown}")
+    calls = [count(night.calls[step], noun) for step, noun in _CALLS.items() if night.calls.get(step)]
+    yield _row("calls", ", ".join(calls) or "none")
+    if night.faults:
+        yield _row("faults", f"{count(night.faults, 'call')} met one")
+    if night.not_rehearsed:
+        tasks = count(night.not_rehearsed, "task")
+        yield _row("left", f"{tasks}, whose URL would be read here, or whose output would be fetched again")
+    yield _row("rehearsed", f"nothing was paid; {night.folder} can be removed")
+
+
+def _row(head: str, text: str) -> str:
+    return f"  {head:<9} {escape(text)}"

@@ -1,0 +1,200 @@
+"""A rehearsal: the real run, and nothing real is touched."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import anyio
+import pytest
+
+from batchup.manifest import load
+from batchup.progress import Progress
+from batchup.rehearsal.stage import Wishes, rehearse
+from tests.fal.job import MODEL, Job, fal_of
+from tests.library import events, outputs, photo, size
+
+URLS = """\
+inputs:
+  - url: https://example.org/there.jpg
+  - {url: "http://127.0.0.1:9/here.jpg", allow_private: true}
+matrix: {model: [fal/crystal, local/lanczos]}
+"""
+OWN = """\
+models:
+  mine: {endpoint: me/mine, kind: image, input: picture, output: "pictures[0].url", price: 0.25 USD/output}
+prices: {fal/seedvr-image: 1 USD/MP}
+matrix: {model: [fal/mine, fal/seedvr-image]}
+"""
+QUICK = ("--blank", "--speed", "1000")
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path, monkeypatch):
+    """Where rehearsals are looked for."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def job(tmp_path):
+    return Job(tmp_path)
+
+
+def rehearsed(call, job, *options):
+    """Rehearse a job, and return the exit status and the document."""
+    answer = call("rehearse", job.file, "--json", *(options or QUICK))
+    return answer.status, json.loads(answer.out)
+
+
+def files(folder: Path):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def again(job, **wishes):
+    """Rehearse where a loop runs already."""
+    return rehearse(load(job.file), Wishes(speed=1000, blank=True, **wishes), Progress(show=False))
+
+
+def test_a_rehearsal_makes_real_outputs_of_the_right_size_in_a_folder_that_it_names(call, job):
+    answer = call("rehearse", job.file, "--speed", "1000")
+
+    (folder,) = (line.split()[1] for line in answer.out.splitlines() if line.startswith("  outputs"))
+    assert answer.status == 0
+    assert {name: size(file) for name, file in outputs(Path(folder)).items()} == {
+        f"{number}.png": (96, 72) for number in range(3)
+    }
+    assert "nothing was paid" in answer.out
+    assert "3 submits" in answer.out
+
+
+def test_a_rehearsal_tells_what_would_be_billed_against_the_estimate(call, job):
+    status, told = rehearsed(call, job)
+
+    assert status == 0
+    assert told["tasks"]["done"] == 3
+    assert told["rehearsal"]["billed_usd"] == told["rehearsal"]["estimated_usd"] == 0.000021
+    assert told["cost_usd"]["charged"] == 0.000021
+    assert (told["rehearsal"]["accepted"], told["rehearsal"]["calls"]["upload"]) == (3, 3)
+
+
+def test_nothing_of_the_job_and_of_its_owner_is_touched(call, job, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAL_KEY", "no key at all\nfor anybody")
+    monkeypatch.setenv("FAL_QUEUE_URL", "http://neither.an.address")
+    before = files(tmp_path / "photos"), dict(os.environ)
+
+    status, told = rehearsed(call, job)
+
+    assert (status, told["tasks"]["done"]) == (0, 3)
+    assert (files(tmp_path / "photos"), dict(os.environ)) == before
+    assert not (tmp_path / "out").exists()
+    assert not Path(os.environ["XDG_STATE_HOME"]).exists()
+
+
+async def test_what_is_done_stays_done_and_what_is_in_flight_is_rehearsed(job, monkeypatch):
+    async with fal_of(monkeypatch):
+        await job.run(limit=1)
+    async with fal_of(monkeypatch, task_s=60.0), anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        while len(job.events("submitted")) < 3:  # noqa: ASYNC110 - what is waited for is a file
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    before = job.ledger.read_bytes(), files(job.out)
+
+    outcome, night, _ = await again(job)
+
+    assert outcome.summary is not None
+    assert (outcome.summary.tasks.done, night.accepted) == (3, 2)
+    assert (job.ledger.read_bytes(), files(job.out)) == before
+    assert sorted(outputs(Path(night.outputs))) == ["1.png", "2.png"]
+
+
+async def test_an_output_that_is_lost_is_not_fetched_from_the_real_platform(job, monkeypatch):
+    async with fal_of(monkeypatch):
+        await job.run()
+    (job.out / "0.png").unlink()
+
+    outcome, night, _ = await again(job)
+
+    assert (night.not_rehearsed, night.accepted, night.calls.get("download")) == (1, 0, None)
+    assert outcome.summary is not None
+    assert outcome.summary.tasks.done == 3
+
+
+async def test_a_copy_is_made_of_the_real_output(job, monkeypatch):
+    async with fal_of(monkeypatch):
+        await job.run()
+    (job.folder / "photos/0.png").rename(job.folder / "photos/moved.png")
+
+    _, night, _ = await again(job)
+
+    copied = Path(night.outputs) / "moved.png"
+    assert night.accepted == 0
+    assert copied.read_bytes() == (job.out / "0.png").read_bytes()
+    assert list(outputs(Path(night.outputs))) == ["moved.png"]
+
+
+def test_a_url_is_never_read_whoever_would_read_it(call, tmp_path):
+    job = Job(tmp_path, URLS, photos=0)
+
+    status, told = rehearsed(call, job)
+
+    assert status == 0
+    assert (told["tasks"]["done"], told["rehearsal"]["not_rehearsed"]) == (2, 2)
+    assert told["rehearsal"]["billed_usd"] == pytest.approx(2 * 0.016 * 3.840 * 2.160, abs=1e-6)
+
+
+def test_outputs_that_lie_among_the_inputs_are_no_inputs_of_a_rehearsal(call, tmp_path):
+    job = Job(tmp_path, photos=1)
+    job.file.write_text(job.file.read_text().replace("dir: out", "dir: photos/big"))
+    photo(tmp_path / "photos/big/other.png")
+
+    _, told = rehearsed(call, job)
+
+    assert told["tasks"]["total"] == 1
+
+
+def test_endpoints_and_prices_of_the_manifest_are_those_of_the_rehearsal(call, tmp_path):
+    job = Job(tmp_path, OWN, photos=2)
+
+    status, told = rehearsed(call, job)
+
+    expected = round(2 * 0.25 + 2 * 96 * 72 / 1e6, 6)
+    assert (status, told["rehearsal"]["billed_usd"], told["cost_usd"]["charged"]) == (0, expected, expected)
+
+
+def test_limits_are_the_real_ones_and_so_is_the_exit_status(call, tmp_path):
+    job = Job(tmp_path, "model: fal/topaz-image\nrun: {budget: 0.20 USD}")
+
+    status, told = rehearsed(call, job)
+
+    assert (status, told["stopped"], told["rehearsal"]["accepted"]) == (3, "budget", 2)
+
+
+def test_a_bad_night_is_survived_and_nothing_is_billed_twice(call, tmp_path):
+    job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 300ms}}", photos=8)
+
+    status, told = rehearsed(call, job, *QUICK, "--rough")
+
+    assert (status, told["tasks"]["done"]) == (0, 8)
+    assert told["rehearsal"]["faults"] > 0
+    assert told["rehearsal"]["billed_usd"] == told["rehearsal"]["estimated_usd"]
+
+
+def test_a_manifest_that_is_wrong_ends_with_2_and_leaves_no_folder(call, job, own_temporary_folder):
+    job.file.write_text(job.file.read_text().replace("photos", "nowhere"))
+
+    status = call("rehearse", job.file).status
+
+    assert status == 2
+    assert list(own_temporary_folder.iterdir()) == []
+
+
+def test_the_copy_of_the_ledger_is_a_ledger(call, job):
+    _, told = rehearsed(call, job)
+
+    ledger = Path(told["rehearsal"]["ledger"])
+    assert len(events(ledger, "done")) == 3
+    assert call("ledger", "verify", ledger).status == 0
