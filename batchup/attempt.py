@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -23,6 +23,8 @@ from batchup.shutdown import Shutdown
 from batchup.source import Size, Source, to_path
 from batchup.submission import Submissions
 from batchup.task import Recipe
+
+E = TypeVar("E", bound=events.Event)
 
 Examiner = Callable[[outputs.Examination], Awaitable[outputs.Examined]]
 """Runs :func:`batchup.outputs.examine` where it does not block the event loop."""
@@ -93,17 +95,24 @@ class Attempts:
         """Take up a task that an earlier run has submitted."""
         await self._guarded(step, partial(self._resume, known=known))
 
+    async def adopt(self, step: Step, known: events.Submitting | events.Submitted) -> None:
+        """Take up the submission of a task that is gone, as this one's."""
+        await self._guarded(step, partial(self._adopt, known=known))
+
     async def heal(self, step: Step, result: events.Result) -> None:
-        """Fetch the output of a finished submission, for nothing."""
+        """Fetch the output of a finished submission, its own or that of another with the same contents, for nothing."""
         await self._guarded(step, partial(self._heal, result=result))
 
     async def look(self, step: Step, sent: events.Submitting) -> None:
         """Look once more for a held submission, and collect it."""
         await self._guarded(step, partial(self._look, sent=sent))
 
-    async def copy(self, step: Step, done: Done) -> None:
-        """Write the output of another task, *done*, under this one's name; run it if that output is gone."""
-        await self._guarded(step, partial(self._copy, done=done))
+    async def copy(self, step: Step, done: Done, result: events.Result | None) -> None:
+        """Write the output of another task, *done*, under this one's name.
+
+        If that output is gone, fetch it again by its *result*; without one, run the task.
+        """
+        await self._guarded(step, partial(self._copy, done=done, result=result))
 
     async def stage(self, step: Step, done: Done) -> None:
         """Copy the output of another task, *done*, beside this one's name, where :meth:`copy` finds it."""
@@ -196,7 +205,7 @@ class Attempts:
         try:
             request = await self._request(step, job)
             number, completed = await self.submissions.run(job, request, step.attempts)
-            await self._collect(step, job, completed, number, started_s)
+            await self._put(step, job.part, await self._collected(step, job, completed, number, started_s))
         finally:
             await _clear(job)
 
@@ -205,7 +214,7 @@ class Attempts:
         job = await self._job(step)
         try:
             number, completed = await self.submissions.resume(job, known, partial(self._request, step, job))
-            await self._collect(step, job, completed, number, started_s)
+            await self._put(step, job.part, await self._collected(step, job, completed, number, started_s))
         finally:
             await _clear(job)
 
@@ -214,18 +223,39 @@ class Attempts:
         job = await self._job(step)
         try:
             number, completed = await self.submissions.look(job, sent)
-            await self._collect(step, job, completed, number, started_s)
+            await self._put(step, job.part, await self._collected(step, job, completed, number, started_s))
         finally:
             await _clear(job)
 
     async def _heal(self, step: Step, result: events.Result) -> None:
         started_s = self.clock.now_s()
         job = await self._job(step)
+        other = "" if result.id == step.task.id else result.id
         try:
-            completed = Completed(result.urls, result.charged_usd)
-            await self._collect(step, job, completed, result.attempt, started_s)
+            # Another's has been charged to the other.
+            completed = Completed(result.urls, Decimal(0) if other else result.charged_usd)
+            done = await self._collected(step, job, completed, result.attempt, started_s)
+            await self._put(step, job.part, _replaced(done, copied_from=other))
         finally:
             await _clear(job)
+
+    async def _adopt(self, step: Step, known: events.Submitting | events.Submitted) -> None:
+        now, gone = self.clock.utc(), known.id
+        mine = _replaced(known, id=step.task.id)
+        reserved = events.Submitting(
+            id=step.task.id,
+            attempt=known.attempt,
+            endpoint="",
+            body={},
+            reserved_usd=step.task.cost_usd,
+            at=now,
+        )
+        settled = events.Retried(
+            id=gone, attempt=known.attempt, kind="adopted", message=step.task.id, wait_s=0, at=now
+        )
+        first = [reserved] if isinstance(known, events.Submitted) else []
+        await self.record(*first, mine, settled)
+        await self._resume(step, mine)
 
     async def _job(self, step: Step, *, keep: bool = False) -> Job:
         """Make the output's place ready."""
@@ -261,10 +291,10 @@ class Attempts:
             )
         return request
 
-    async def _collect(
+    async def _collected(
         self, step: Step, job: Job, completed: Completed, number: int, started_s: float
-    ) -> None:
-        """Fetch the output, check it, give it its name, and say so."""
+    ) -> Done:
+        """Fetch the output and check it."""
         async with self.after:
             found = await self._fetched(step, job, completed)
             if not self.provider.durable:
@@ -273,7 +303,7 @@ class Attempts:
         charged = completed.charged_usd
         if charged is None:
             charged = self.provider.charged_usd(job, completed, size)
-        done = Done(
+        return Done(
             id=task.id,
             output=task.output,
             size_bytes=0,
@@ -291,7 +321,6 @@ class Attempts:
             charged_usd=charged,
             at=self.clock.utc(),
         )
-        await self._put(step, job.part, done)
 
     def _content(self, step: Step, sha256: str) -> str:
         """Return the id of this work on these contents; none where nobody has read the input."""
@@ -326,7 +355,7 @@ class Attempts:
             )
         )
 
-    async def _copy(self, step: Step, done: Done) -> None:
+    async def _copy(self, step: Step, done: Done, result: events.Result | None) -> None:
         started_s = self.clock.now_s()
         job = await self._job(step, keep=True)
         original = self.place.folder / to_path(done.output)
@@ -337,7 +366,7 @@ class Attempts:
         finally:
             await _clear(job)
         if not copied:
-            await self._run(step)
+            await (self._heal(step, result) if result else self._run(step))
 
     def _copied(self, step: Step, done: Done, started_s: float) -> Done:
         return _replaced(
@@ -362,10 +391,10 @@ class Attempts:
             await self.record(_replaced(done, size_bytes=placed.size_bytes, mtime_ns=placed.mtime_ns))
 
 
-def _replaced(done: Done, **changes: Any) -> Done:
+def _replaced(event: E, **changes: Any) -> E:
     from msgspec.structs import replace
 
-    return replace(done, **changes)
+    return replace(event, **changes)
 
 
 async def _clear(job: Job) -> None:

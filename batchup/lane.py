@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
+import anyio
+
 from batchup import events
 from batchup.attempt import Attempts
 from batchup.budget import Budget
 from batchup.dispatcher import dispatch
 from batchup.history import History, State
-from batchup.plan import Action, Plan, Step
+from batchup.plan import EXPIRED, Action, Plan, Step
 from batchup.shutdown import Shutdown
 
 Work = Callable[[Step], Awaitable[None]]
+
+COLLECT_S = 5.0
+"""Most seconds that new work waits for what an earlier run has submitted to be collected."""
 
 _OWN_TROUBLES = ("input_", "output_", "worker_", "no_worker", "out_of_memory")
 """Classes of failures that say nothing of another file with the same contents begin so."""
@@ -44,10 +49,22 @@ class Lane:
         threatened = (step for step in self._pick(Action.COPY) if step.other_output in targets)
         await self._dispatch(threatened, self._stage)
         await self._dispatch(self._pick(Action.COPY), self._copy)
-        # What an earlier run has paid for is collected before anything new is submitted.
-        work = chain(self._pick(Action.ATTACH), self._pick(Action.HEAL), self._pick(Action.RUN))
-        await self._dispatch(work, self._work)
+        collected = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._collect, collected)
+            with anyio.move_on_after(COLLECT_S):
+                await collected.wait()
+            await self._dispatch(chain(self._pick(Action.HEAL), self._pick(Action.RUN)), self._work)
         await self._dispatch(self._pick(Action.FOLLOW), self._follow)
+
+    async def _collect(self, collected: anyio.Event) -> None:
+        """Bring to an end what an earlier run has submitted."""
+        await self._dispatch(chain(self._pick(Action.ATTACH), self._held()), self._work)
+        collected.set()
+
+    def _held(self) -> Iterator[Step]:
+        """Yield held tasks that can be looked for once more."""
+        return (step for step in self._pick(Action.LEAVE) if self.history.sent(step.task.id) is not None)
 
     def _pick(self, action: Action) -> Iterator[Step]:
         return self.plan.pick(action, self.name)
@@ -61,13 +78,16 @@ class Lane:
 
     def _way(self, step: Step) -> Work:
         """Return how a step is done, by the ledger's last word on it."""
-        record = self.history.get(step.task.id)
+        record = self.history.get(step.other or step.task.id)
         if record is None or step.action is Action.RUN:
             return self.attempts.run
+        sent = self.history.sent(step.task.id)
+        if step.action is Action.LEAVE and sent is not None:
+            return partial(self.attempts.look, sent=sent)
         if step.action is Action.ATTACH and record.state is not State.COMPLETED:
             last = self.history.last(record)
             if isinstance(last, events.Submitting | events.Submitted):
-                return partial(self.attempts.resume, known=last)
+                return partial(self.attempts.adopt if step.other else self.attempts.resume, known=last)
         result = self.history.result(record)
         return partial(self.attempts.heal, result=result) if result else self.attempts.run
 
@@ -78,22 +98,35 @@ class Lane:
 
     async def _copy(self, step: Step) -> None:
         done = self._done(step)
-        await (self.attempts.copy(step, done) if done else self.attempts.run(step))
+        await (self.attempts.copy(step, done, self._result(step)) if done else self.attempts.run(step))
 
     async def _follow(self, step: Step) -> None:
         """Copy from the task with the same contents, which has had its turn."""
         done = self._done(step)
+        leader, result = self.history.get(step.other), self._result(step)
         if done is not None:
-            await self.attempts.copy(step, done)
-            return
-        leader = self.history.get(step.other)
-        if leader is None or leader.state is not State.FAILED:
-            return  # it stays pending, as its leader does
-        if leader.failure.startswith(_OWN_TROUBLES):
+            await self.attempts.copy(step, done, result)
+        elif leader is not None and leader.state is State.HELD:
+            await self._hold(step)
+        elif leader is None or leader.state is not State.FAILED:
+            pass  # it stays pending, as its leader does
+        elif result is not None and leader.failure != EXPIRED:
+            await self.attempts.heal(step, result)
+        elif result is None and leader.failure.startswith(_OWN_TROUBLES):
             await self.attempts.run(step)
         else:
             message = f"it has the same contents as {step.detail}, which failed"
             await self.attempts.fail(step, leader.failure, message)
+
+    async def _hold(self, step: Step) -> None:
+        own = self.history.get(step.task.id)
+        if own is None or own.state is not State.HELD:
+            await self.attempts.hold(step, f"it has the same contents as {step.detail}, which is held")
+
+    def _result(self, step: Step) -> events.Result | None:
+        """Return how the submission of the task that *step* is copied from came to its end."""
+        record = self.history.get(step.other)
+        return self.history.result(record) if record else None
 
     def _done(self, step: Step) -> events.Done | None:
         """Return how the task that *step* is copied from became done."""

@@ -116,6 +116,7 @@ class Plan:
         warnings: Input items that are there and gave nothing.
         actions: Number of tasks by action.
         left: Number of tasks that wait for a person, by state.
+        looking: Names of the providers that are asked once more about tasks that are held.
         to_pay_usd: Price of all that would be run, as far as it is known.
         unpriced: Number of tasks to run whose price is unknown.
         again_usd: Price of those to run whose input was done before.
@@ -133,6 +134,7 @@ class Plan:
     warnings: list[Fault] = field(default_factory=list)
     actions: Counter[Action] = field(default_factory=Counter)
     left: Counter[State] = field(default_factory=Counter)
+    looking: set[str] = field(default_factory=set)
     to_pay_usd: Decimal = Decimal(0)
     unpriced: int = 0
     again_usd: Decimal = Decimal(0)
@@ -153,7 +155,8 @@ class Plan:
     @property
     def providers(self) -> set[str]:
         """Names of the providers that have something to do."""
-        return {provider for action, provider in self.numbers if action in TO_RUN or action is Action.ATTACH}
+        busy = {provider for action, provider in self.numbers if action in TO_RUN or action is Action.ATTACH}
+        return busy | self.looking
 
     @property
     def to_run(self) -> int:
@@ -170,6 +173,8 @@ class Plan:
             self.lost += 1
         elif action is Action.LEAVE:
             self.left[state] += 1
+            if state is State.HELD:
+                self.looking.add(step.task.provider)
         self.limited |= step.reason == BEYOND_LIMIT
         if step.action not in TO_RUN:
             return

@@ -2,35 +2,26 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import NamedTuple
 
-from batchup import digest, outputs
+from batchup import outputs
+from batchup.asked import Asked
 from batchup.batch import Batch
 from batchup.catalogue import Catalogue
 from batchup.contents import Contents
 from batchup.errors import Fault, ManifestError
 from batchup.events import Done
 from batchup.history import IN_FLIGHT, History, Record, State
-from batchup.inputs import Patterns, Skipped
+from batchup.inputs import Skipped
 from batchup.manifest import Manifest
 from batchup.occupied import Occupied
 from batchup.plan import BEYOND_LIMIT, EXPIRED, LOST, NOT_REHEARSED, TO_RUN, Action, Choice, Plan, Step
-from batchup.source import Source, to_path
 from batchup.spool import Spool
 from batchup.task import Task
+from batchup.twins import SAME, Decision, Twins, ending
 
 TICK_EVERY = 500
+METADATA = "output.metadata changed"
 _LEADING = frozenset({Action.RUN, Action.ATTACH, Action.LEAVE})
-_SAME_ENDING = {".jpeg": ".jpg", ".tiff": ".tif"}
-
-
-class _Decision(NamedTuple):
-    action: Action
-    reason: str
-    detail: str = ""
-    other: str = ""
-    other_output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +60,6 @@ def make(
     return _Planner(batch, history, manifest, choice or Choice(), contents).plan(tick)
 
 
-class _Asked:
-    """Inputs that a person chose by patterns: of the path below its root, or of all that a plan shows."""
-
-    def __init__(self, option: str, patterns: tuple[str, ...]) -> None:
-        self.option = option
-        self._left = {text: Patterns([text]) for text in patterns}
-        self._all = Patterns(patterns)
-
-    def chooses(self, source: Source) -> bool:
-        """Return whether *source* is meant."""
-        if not self._all:
-            return False
-        names = (source.path, source.label)
-        for text in [text for text, pattern in self._left.items() if any(map(pattern.match, names))]:
-            del self._left[text]
-        return any(map(self._all.match, names))
-
-    def missed(self) -> Iterator[Fault]:
-        """Yield the patterns that have fitted nothing so far."""
-        for text in self._left:
-            yield Fault("", 0, 0, f"{self.option} {text}: matches no input")
-
-
 class _Planner:
     def __init__(
         self,
@@ -103,12 +71,14 @@ class _Planner:
     ) -> None:
         self._batch, self._history, self._manifest, self._choice = batch, history, manifest, choice
         self._out = manifest.output_dir
-        self._redo = _Asked("--redo", choice.redo)
-        self._only = _Asked("--only", choice.only)
+        self._redo = Asked("--redo", choice.redo)
+        self._only = Asked("--only", choice.only)
         self._retried = False
         self._vanished: dict[int, int] = {}
         self._contents = contents
         self._occupied = Occupied(manifest, history, outputs.verify)
+        resubmits = choice.resubmit_held
+        self._twins = Twins(history, self._out, resubmits_held=resubmits)
         self._leaders: dict[bytes, int] = {}
         self._running = 0
 
@@ -158,7 +128,8 @@ class _Planner:
         record = self._history.get(task.id)
         sha256, content = self._contents.of(task, record)
         decision = self._select(task, self._decide(plan, task, record, content))
-        if decision.action in TO_RUN and not self._may_write(task, record, decision):
+        writes = decision.action in TO_RUN or (decision.action is Action.ATTACH and decision.other)
+        if writes and not self._may_write(task, record, decision):
             self._batch.skip(Skipped(task.source.label, "an output is there already", task.output))
             if record is not None:
                 record.present = False
@@ -176,49 +147,45 @@ class _Planner:
             other_output=decision.other_output,
             sha256=sha256,
             content=content,
-            known=record is not None and self._claims(record, task.output),
+            known=record is not None and self._twins.claims(record, task.output),
             was_done=record.state is State.DONE if record else before is not None and before.was_done,
         )
         plan.add(step, record.state if record else State.PENDING)
 
-    def _claims(self, record: Record, output: str) -> bool:
-        """Return whether the ledger's last word on a name is this task's."""
-        return not record.orphaned and self._history.claims.get(hash(output)) in {record.seen, record.last}
-
-    def _may_write(self, task: Task, record: Record | None, decision: _Decision) -> bool:
+    def _may_write(self, task: Task, record: Record | None, decision: Decision) -> bool:
         """Return whether the output's name is free, or holds what this job wrote."""
         heals = (
             record is not None and record.state is State.DONE and decision.action in {Action.RUN, Action.HEAL}
         )
-        if heals and self._claims(record, task.output):  # type: ignore[arg-type] # heals says that there is one
+        if heals and self._twins.claims(record, task.output):  # type: ignore[arg-type] # heals says that there is one
             return True
         return self._occupied.by(task) is None
 
-    def _select(self, task: Task, decision: _Decision) -> _Decision:
+    def _select(self, task: Task, decision: Decision) -> Decision:
         """Leave for later what was not asked for, or is beyond the limit."""
         if decision.action not in TO_RUN:
             return decision
         if self._choice.rehearsal and _is_foreign(task, decision.action):
-            return _Decision(Action.LATER, NOT_REHEARSED, decision.reason)
+            return Decision(Action.LATER, NOT_REHEARSED, decision.reason)
         if self._choice.only and not self._only.chooses(task.source):
-            return _Decision(Action.LATER, "not chosen by --only")
+            return Decision(Action.LATER, "not chosen by --only")
         if self._choice.limit is not None and self._running >= self._choice.limit:
-            return _Decision(Action.LATER, BEYOND_LIMIT)
+            return Decision(Action.LATER, BEYOND_LIMIT)
         self._running += 1
         return decision
 
-    def _decide(self, plan: Plan, task: Task, record: Record | None, content: str) -> _Decision:
+    def _decide(self, plan: Plan, task: Task, record: Record | None, content: str) -> Decision:
         state = record.state if record else State.PENDING
         if record is not None and state is State.DONE:
             return self._decide_done(task, record)
         if state in IN_FLIGHT:
-            return _Decision(Action.ATTACH, "in flight")
+            return Decision(Action.ATTACH, "in flight")
         if state is State.HELD and not self._choice.resubmit_held:
-            return _Decision(Action.LEAVE, "held")
+            return self._decide_held(plan, task, content)
         failed = self._decide_failed(task, record) if record is not None and state is State.FAILED else None
         if failed is not None and failed.action is not Action.RUN:
             return failed
-        run = failed or _Decision(Action.RUN, self._why(task, record))
+        run = failed or Decision(Action.RUN, self._why(task, record))
         return self._twin(plan, content, task) or run
 
     def _why(self, task: Task, record: Record | None) -> str:
@@ -227,19 +194,17 @@ class _Planner:
         before = self._before(task)
         return before.reason if before else "new"
 
-    def _decide_failed(self, task: Task, record: Record) -> _Decision:
+    def _decide_failed(self, task: Task, record: Record) -> Decision:
         if record.failure == EXPIRED:
             if self._redo.chooses(task.source):
-                return _Decision(Action.RUN, "asked for by --redo")
-            return _Decision(
-                Action.LEAVE, LOST, "its result has expired; --redo runs it again, for its price"
-            )
+                return Decision(Action.RUN, "asked for by --redo")
+            return Decision(Action.LEAVE, LOST, "its result has expired; --redo runs it again, for its price")
         if not self._retries(record):
-            return _Decision(Action.LEAVE, f"failed before: {record.failure}")
+            return Decision(Action.LEAVE, f"failed before: {record.failure}")
         reason = f"failed before: {record.failure}; tried again"
         if record.result >= 0:
-            return _Decision(Action.HEAL, reason, "it was paid: only its output is fetched again")
-        return _Decision(Action.RUN, reason)
+            return Decision(Action.HEAL, reason, "it was paid: only its output is fetched again")
+        return Decision(Action.RUN, reason)
 
     def _retries(self, record: Record) -> bool:
         kinds = self._choice.retry_kinds
@@ -247,42 +212,33 @@ class _Planner:
         self._retried |= chosen
         return chosen
 
-    def _decide_done(self, task: Task, record: Record) -> _Decision:
+    def _decide_done(self, task: Task, record: Record) -> Decision:
         if self._redo.chooses(task.source):
-            return _Decision(Action.RUN, "asked for by --redo")
+            return Decision(Action.RUN, "asked for by --redo")
         done = self._history.done(record)
         assert done is not None
         if done.stripped != (self._manifest.output.metadata == "strip"):
-            decision = _Decision(Action.RUN, "output.metadata changed")
+            decision = Decision(Action.RUN, METADATA)
         else:
-            decision = self._decide_intact(task, done, self._inspect(record, done))
-        # What was paid for is fetched again rather than run again.
-        return (
-            decision._replace(action=Action.HEAL)
-            if decision.action is Action.RUN and record.result >= 0
-            else decision
-        )
+            decision = self._decide_intact(task, done, self._twins.inspect(record, done))
+        if decision.action is not Action.RUN:
+            return decision
+        # What was paid for is copied or fetched again rather than run again.
+        if record.result >= 0:
+            return decision._replace(action=Action.HEAL)
+        made = self._twins.made(done.copied_from, task, decision.reason, copies=decision.reason != METADATA)
+        return made or decision
 
-    def _decide_intact(self, task: Task, done: Done, finding: str) -> _Decision:
+    def _decide_intact(self, task: Task, done: Done, finding: str) -> Decision:
         if finding == "changed" and not self._choice.restore:
-            return _Decision(Action.KEEP, "done", "the output was changed by somebody; --restore replaces it")
+            return Decision(Action.KEEP, "done", "the output was changed by somebody; --restore replaces it")
         if finding == "missing" and self._manifest.output.missing == "leave":
-            return _Decision(Action.KEEP, "done", "the output was deleted by somebody")
+            return Decision(Action.KEEP, "done", "the output was deleted by somebody")
         if finding != "intact":
-            return _Decision(Action.RUN, f"output {finding}")
+            return Decision(Action.RUN, f"output {finding}")
         if done.output != task.output:
-            return _Decision(Action.COPY, "renamed", done.output, task.id, done.output)
-        return _Decision(Action.KEEP, "done")
-
-    def _inspect(self, record: Record, done: Done) -> str:
-        """Return what has become of an output; ``replaced`` if another task of this job was written over it."""
-        file = self._out / to_path(done.output)
-        finding = outputs.inspect(file, done, outputs.verify)
-        if self._claims(record, done.output) or finding in {"missing", "damaged"}:
-            return finding
-        # Somebody else of this job was given the name since: it may have been written, and by chance look alike.
-        same = finding == "intact" and digest.sha256(file) == done.sha256
-        return "intact" if same else "replaced by another task's"
+            return Decision(Action.COPY, "renamed", done.output, task.id, done.output)
+        return Decision(Action.KEEP, "done")
 
     def _before(self, task: Task) -> _Before | None:
         """Return what changed since a task of the same input that is gone."""
@@ -296,43 +252,37 @@ class _Planner:
         reason = "parameters changed" if same_file else "input changed"
         return _Before(reason, old is not None and old.state is State.DONE)
 
-    def _twin(self, plan: Plan, content: str, task: Task) -> _Decision | None:
+    def _twin(self, plan: Plan, content: str, task: Task) -> Decision | None:
         """Return the decision for a task whose work on whose contents another task does or did."""
         if not content:
             return None
+        leader = self._leader(plan, content)
+        if leader is None:
+            return self._twins.known(content, task)
+        follow = Decision(Action.FOLLOW, SAME, leader.task.source.label, leader.task.id)
+        return follow if ending(leader.task.output) == ending(task.output) else None
+
+    def _leader(self, plan: Plan, content: str) -> Step | None:
+        """Return the step of this plan that comes first with these contents."""
         number = self._leaders.get(bytes.fromhex(content))
-        if number is not None:
-            leader = plan.steps[number].task
-            follow = _Decision(Action.FOLLOW, "same contents as another", leader.source.label, leader.id)
-            return follow if _ending(leader.output) == _ending(task.output) else None
-        return self._known_twin(content, task)
+        return None if number is None else plan.steps[number]
 
-    def _known_twin(self, content: str, task: Task) -> _Decision | None:
-        twin = self._history.twin(content)
-        record = self._history.get(twin) if twin and twin != task.id else None
-        if record is None or twin is None:
-            return None
-        if record.state in IN_FLIGHT or record.state is State.HELD:
-            return _Decision(Action.FOLLOW, "same contents as another", self._label(record), twin)
-        done = self._history.done(record)
-        if done and _ending(done.output) == _ending(task.output) and self._inspect(record, done) == "intact":
-            return _Decision(Action.COPY, "same contents as another", done.output, twin, done.output)
-        return None
-
-    def _label(self, record: Record) -> str:
-        seen = self._history.seen(record)
-        return (seen.url or f"{seen.root}/{seen.path}") if seen else "another"
+    def _decide_held(self, plan: Plan, task: Task, content: str) -> Decision:
+        """Leave a held task, unless more is known by now of another with the same contents."""
+        left = Decision(Action.LEAVE, "held")
+        leader = self._leader(plan, content) if content else None
+        twin = (
+            None if leader is not None and leader.action is Action.LEAVE else self._twin(plan, content, task)
+        )
+        if twin is None or twin.action is not Action.FOLLOW:
+            return twin or left
+        other = self._history.get(twin.other)
+        return left if other is not None and other.state in {State.HELD, State.FAILED} else twin
 
 
 def _is_foreign(task: Task, action: Action) -> bool:
     """Return whether this machine would fetch something from another one; a provider that does is another matter."""
     return action is Action.HEAL or (bool(task.source.url) and task.provider == "local")
-
-
-def _ending(output: str) -> str:
-    """Return what a copy must have in common with its original: one container is not another."""
-    suffix = PurePosixPath(output).suffix.lower()
-    return _SAME_ENDING.get(suffix, suffix)
 
 
 def _order(tasks: Spool[Task], order: str) -> Iterator[int]:

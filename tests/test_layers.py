@@ -17,6 +17,7 @@ LAYERS = [
     ["survey"],
     ["dispatcher", "lane"],
     ["attempt", "planner"],
+    ["twins", "asked"],
     ["submission", "limits", "provision", "budget", "cancellation"],
     ["patience"],
     ["occupied", "contents"],
