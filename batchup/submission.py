@@ -86,7 +86,7 @@ class Submissions:
         async with self._slot():
             try:
                 if isinstance(known, events.Submitted):
-                    ticket = Ticket(known.request_id, known.ticket, is_old=True)
+                    ticket = Ticket(known.request_id, known.ticket)
                 else:
                     ticket = await self._settled(job, known)
                 return known.attempt, await self._finished(job, ticket, known.attempt)

@@ -63,12 +63,10 @@ class Ticket(msgspec.Struct, frozen=True):
     Attributes:
         request_id: The provider's own name for it; empty where it has none.
         data: The provider's business, JSON.
-        is_old: Whether an earlier run has got it, nobody knows how long ago.
     """
 
     request_id: str = ""
     data: Mapping[str, Any] = {}
-    is_old: bool = False
 
 
 class Completed(msgspec.Struct, frozen=True):
