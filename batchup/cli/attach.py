@@ -50,8 +50,8 @@ class _Asked:
 def attach(manifest: Path, file: str, request_id: str, *, task: str, output: Output) -> int:
     """Tell the ledger of MANIFEST that FILE's held task is the request REQUEST_ID: the next run collects it, unpaid.
 
-    fal's dashboard lists an account's requests with their ids, and so does `batchup audit`. As far as fal's history tells, it is
-    made sure that the request was sent with the task's own input and parameters.
+    fal's dashboard lists an account's requests with their ids. As far as fal's history tells, it is made sure that the
+    request was sent with the task's own input and parameters.
     """
     import anyio
 
