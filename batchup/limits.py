@@ -31,7 +31,7 @@ class Slots:
         self.taken = 0
         self.gone = 0
         self._clock = clock
-        self._free = anyio.Condition()
+        self._free = anyio.Condition(anyio.Lock(fast_acquire=True))
         self._closed_until_s = 0.0
         self._changed_s = clock.now_s()
 

@@ -92,12 +92,8 @@ class Progress:
 
     def heard(self, event: Event) -> None:
         """Count what has become durable, and log it."""
-        if isinstance(event, Done | Failed | Held | Retried):
-            name, _ = self._running.get(event.id, ("", 0.0))
-            fields = {"input": name, **msgspec.json.decode(encode(event))}
-            LOG.info(_line(event, name), extra={"fields": fields})
-        elif isinstance(event, Run | Stopped):
-            LOG.info(_moment(event), extra={"fields": msgspec.json.decode(encode(event))})
+        if LOG.isEnabledFor(logging.INFO):
+            self._log(event)
         if isinstance(event, Done | Failed | Held):
             self._ended += 1
             self._done += isinstance(event, Done)
@@ -105,6 +101,14 @@ class Progress:
             name, _ = self._running.pop(event.id, (f"task {event.id[:8]}", 0.0))
             if isinstance(event, Failed):
                 self._tell(name, event)
+
+    def _log(self, event: Event) -> None:
+        if isinstance(event, Done | Failed | Held | Retried):
+            name, _ = self._running.get(event.id, ("", 0.0))
+            fields = {"input": name, **msgspec.json.decode(encode(event))}
+            LOG.info(_line(event, name), extra={"fields": fields})
+        elif isinstance(event, Run | Stopped):
+            LOG.info(_moment(event), extra={"fields": msgspec.json.decode(encode(event))})
 
     def started(self, step: Step) -> None:
         """Note that an attempt begins."""

@@ -335,8 +335,8 @@ class _Run:
             clock=self.clock,
             shutdown=self.shutdown,
             watcher=self.reporter,
-            ahead=anyio.Semaphore(slots if name == LOCAL else UPLOADS),
-            after=anyio.Semaphore(slots if name == LOCAL else DOWNLOADS),
+            ahead=anyio.Semaphore(slots if name == LOCAL else UPLOADS, fast_acquire=True),
+            after=anyio.Semaphore(slots if name == LOCAL else DOWNLOADS, fast_acquire=True),
             stop=self.stop,
         )
         # Uploads run ahead of the paid slots, and downloads after them.
@@ -344,9 +344,11 @@ class _Run:
         return Lane(name, self.plan, self.history, attempts, workers, self.budget, self.shutdown)
 
     def _place(self, tools: Tools) -> Place:
+        memory_bytes = self._memory_bytes()
+
         async def examine(files: outputs.Examination) -> outputs.Examined:
             # Never more than all of it: the work itself was let in, and an unchecked output is worth nothing.
-            wanted = min(files.pixels * EXAMINE_BYTES_A_PIXEL, self._memory_bytes())
+            wanted = min(files.pixels * EXAMINE_BYTES_A_PIXEL, memory_bytes)
             found: Any = await tools.pool.call("batchup.outputs:examine", files, memory_bytes=wanted)
             return msgspec.convert(found, outputs.Examined)
 

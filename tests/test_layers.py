@@ -42,7 +42,7 @@ LAYERS = [
     ["models"],
     ["events", "retry", "books"],
     ["task"],
-    ["source", "errors", "clock", "digest", "terminal", "version"],
+    ["source", "aside", "errors", "clock", "digest", "terminal", "version"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

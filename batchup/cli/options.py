@@ -70,7 +70,8 @@ def common(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def _open_log(*, verbose: bool, file: Path | None, as_json: bool) -> None:
-    LOG.setLevel(logging.DEBUG)
+    # Where nobody reads it, nothing is written: a record costs as much as an event of the ledger.
+    LOG.setLevel(logging.DEBUG if verbose or file is not None else logging.WARNING)
     LOG.propagate = False
     for handler in list(LOG.handlers):
         LOG.removeHandler(handler)

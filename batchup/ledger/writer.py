@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -12,6 +13,11 @@ from batchup.errors import FatalError
 from batchup.ledger import disk
 from batchup.ledger.disk import Sync
 from batchup.ledger.format import encode
+
+PAUSE_S = 0.001
+SMALL_LINES = 32
+"""A group of fewer lines waits so long after the one before it for others to join: while much goes on at once, half the
+groups take half the time of the interpreter, and what comes alone is written at once."""
 
 
 class Entry(NamedTuple):
@@ -37,6 +43,7 @@ class Writer:
         self._fd = fd
         self._sync = sync
         self._broken: str | None = None
+        self._written_s = 0.0
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         # A daemon: an interpreter that is torn down without closing the ledger must not hang; nothing unacknowledged
         # was promised to anybody.
@@ -79,6 +86,7 @@ class Writer:
                 continue
             start = self.end
             error = self._commit([line for entry in entries for line in entry.lines])
+            self._written_s = time.monotonic()
             # A loop that is gone has nobody left who waits.
             with suppress(RuntimeError):
                 entries[0].loop.call_soon_threadsafe(self._settle, entries, start, error)
@@ -92,8 +100,18 @@ class Writer:
             try:
                 entry = self._queue.get_nowait()
             except Empty:
-                return entries, True
+                if not self._pause(entries):
+                    return entries, True
+                entry = self._queue.get_nowait()
         return entries, False
+
+    def _pause(self, entries: list[Entry]) -> bool:
+        """Wait for others to join a small group, if the last was just written; return whether any came."""
+        pause_s = self._written_s + PAUSE_S - time.monotonic()
+        if pause_s <= 0 or sum(len(entry.lines) for entry in entries) >= SMALL_LINES:
+            return False
+        time.sleep(pause_s)
+        return not self._queue.empty()
 
     def _commit(self, lines: list[bytes]) -> str | None:
         """Write one group. Returns why that failed, or None."""

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.request import proxy_bypass
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -90,6 +91,7 @@ def check_literal(url: URL) -> None:
         raise PrivateAddressError(host, host)
 
 
+@lru_cache(maxsize=1024)
 def parsed(text: str, base: URL | None = None) -> URL:
     """Return the absolute http(s) URL that *text* is, from *base* where it is relative.
 
@@ -147,6 +149,8 @@ def redirected(url: URL, location: str, label: str) -> URL:
 
 def shown(url: URL) -> str:
     """Return *url* for people: without user, password, the query's contents and fragment."""
+    if url.absolute and not (url.raw_user or url.raw_password or url.raw_query_string or url.raw_fragment):
+        return str(url)
     plain = str(url.with_user(None).with_query(None).with_fragment(None)) if url.absolute else url.raw_path
     return f"{plain}?…" if url.raw_query_string else plain
 
@@ -170,6 +174,7 @@ def proxy_of(url: URL, proxies: Mapping[str, str]) -> URL | None:
     return proxy
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Return whether *host*, a name or an address, is this machine itself."""
     try:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import getproxies
 
-import aiofiles
-import aiofiles.os
 import aiohttp
 import anyio
-from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from aiohttp.abc import AbstractResolver
 from anyio import to_thread
 from yarl import URL
 
+from batchup.aside import aside
 from batchup.clock import Clock, SystemClock
 from batchup.errors import RejectedError, TransientError
 from batchup.transport.addresses import PublicResolver, check_literal, parsed, proxy_of, redirected, shown
@@ -28,7 +26,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
 
 CHUNK_BYTES = 1 << 18
-"""Read from a connection and written to disk at once. A download holds about three times this in memory."""
+"""Written to disk at once. A download holds about three times this in memory."""
 
 KEPT_PARTS = 1000
 """Of so many cut downloads a transport remembers how to continue them."""
@@ -101,7 +99,7 @@ class Transport:
         """
         order = _Order(url, target, allow_private, max_bytes, tell or (lambda _: None))
         kept = self._parts.pop(target, None)
-        if kept and kept.url == url and kept.size_bytes <= await _size_bytes(target):
+        if kept and kept.url == url and kept.size_bytes <= await aside(_size_bytes, target):
             self._keep(target, kept)
             if await self._fetch(order, kept):
                 return
@@ -157,14 +155,13 @@ class Transport:
         known = part.validator or validator(answer.headers)
         # At once: what was remembered of an earlier file must not be taken for this one's beginning.
         self._keep(order.target, Part(part.url, known, size))
-        async with _opened(order.target, size) as file:
-            while chunk := await _read(answer, label):
-                order.check_size(size + len(chunk), label)
-                await file.write(chunk)
-                size += len(chunk)
-                self._keep(order.target, Part(part.url, known, size))
-                if total:
-                    order.tell(min(1.0, size / total))
+        async for chunk in _chunks(answer, label):
+            order.check_size(size + len(chunk), label)
+            await aside(_write, order.target, size, chunk)
+            size += len(chunk)
+            self._keep(order.target, Part(part.url, known, size))
+            if total:
+                order.tell(min(1.0, size / total))
         if total is not None and size != total:
             raise TransientError(f"{label}: {size:,} of {total:,} bytes came", kind="download_cut")
         self._parts.pop(order.target, None)
@@ -178,31 +175,38 @@ class Transport:
             del self._parts[next(iter(self._parts))]
 
 
-async def _read(answer: aiohttp.ClientResponse, label: str) -> bytes:
-    """Return the next bytes of a body, none at its end."""
-    with translated(label):
-        return await answer.content.read(CHUNK_BYTES)
+async def _chunks(answer: aiohttp.ClientResponse, label: str) -> AsyncIterator[bytes]:
+    """Yield a body, gathered into chunks; at least one, which may be empty. What came before a cut is yielded, too."""
+    gathered = bytearray()
+    while True:
+        try:
+            with translated(
+                label
+            ):  # no yield in here: the errors of whoever writes would be taken for the network's
+                data = await answer.content.readany()
+        except TransientError:
+            yield bytes(gathered)
+            raise
+        gathered += data
+        if not data or len(gathered) >= CHUNK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+        if not data:
+            return
 
 
-async def _size_bytes(target: Path) -> int:
+def _write(target: Path, start: int, data: bytes) -> None:
+    """Make *target* its own first *start* bytes and *data*. Opened anew each time: nothing is left open."""
+    with open(target, "ab") as file:  # noqa: PTH123 - half the time of Path.open
+        file.truncate(start)
+        file.write(data)
+
+
+def _size_bytes(target: Path) -> int:
     try:
-        return await aiofiles.os.path.getsize(target)
+        return target.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-@asynccontextmanager
-async def _opened(target: Path, start: int) -> AsyncIterator[AsyncBufferedIOBase]:
-    """Open *target* for writing behind its first *start* bytes. Nothing writes to it once the block is left."""
-    with anyio.CancelScope(shield=True):
-        file = await aiofiles.open(target, "ab")
-    try:
-        await file.truncate(start)
-        yield file
-    finally:
-        # Waits for a write that was cancelled in its thread.
-        with anyio.CancelScope(shield=True):
-            await file.close()
 
 
 @asynccontextmanager

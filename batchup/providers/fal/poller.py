@@ -67,7 +67,7 @@ class Poller:
         self._count = 0
         self._alarm_s = float("-inf")
         self._wake = anyio.Event()
-        self._slots = anyio.Semaphore(AT_ONCE)
+        self._slots = anyio.Semaphore(AT_ONCE, fast_acquire=True)
 
     async def wait(self, ticket: Ticket, endpoint: str, *, age_s: float | None = 0.0) -> Status:
         """Return the status of a request once it is complete, however long that takes; a failed one is complete too.

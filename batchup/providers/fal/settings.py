@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from yarl import URL
@@ -40,6 +41,10 @@ class Secret:
     def reveal(self) -> str:
         """Return the text, to be sent to its owner."""
         return self._text
+
+    def is_in(self, data: bytes) -> bool:
+        """Return whether any of the secret is in *data*, text in UTF-8."""
+        return any(part.encode() in data for part in self._parts)
 
     def hidden(self, text: str) -> str:
         """Return *text* without the secret in it."""
@@ -102,13 +107,7 @@ class Settings:
         Raises:
             RejectedError: It is not the service's own (``foreign_origin``), or no address at all.
         """
-        home: URL = getattr(self, service)
-        absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url.strip())
-        target = parsed(url if absolute else f"{str(home).rstrip('/')}/{url.strip().lstrip('/')}")
-        if not _within(home, target):
-            msg = f"{shown(target)}: not an address of {home}, so the key is not sent there"
-            raise RejectedError(msg, kind="foreign_origin")
-        return target
+        return _own(getattr(self, service), url)
 
 
 def _key(environment: Mapping[str, str]) -> str:
@@ -152,6 +151,16 @@ def is_trusted(url: URL, *, loopback: bool) -> bool:
         loopback: Whether plain http to this machine itself will do.
     """
     return url.scheme == "https" or (loopback and is_loopback(url.raw_host or ""))
+
+
+@lru_cache(maxsize=1024)  # a request's own address is asked for again and again
+def _own(home: URL, url: str) -> URL:
+    absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url.strip())
+    target = parsed(url if absolute else f"{str(home).rstrip('/')}/{url.strip().lstrip('/')}")
+    if not _within(home, target):
+        msg = f"{shown(target)}: not an address of {home}, so the key is not sent there"
+        raise RejectedError(msg, kind="foreign_origin")
+    return target
 
 
 def _within(home: URL, target: URL) -> bool:

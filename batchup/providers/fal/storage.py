@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import anyio
 import msgspec
-from anyio import to_thread
 from yarl import URL
 
+from batchup.aside import aside
 from batchup.clock import Clock
 from batchup.errors import AnswerLostError, RateLimitedError, RejectedError, TransientError
 from batchup.providers.fal.answers import Answer, failure
@@ -73,7 +73,7 @@ class _File:
 class _Flight:
     """One upload that several wait for."""
 
-    one: anyio.Lock = field(default_factory=anyio.Lock)
+    one: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
     waiting: int = 0
     upload: Upload | None = None
 
@@ -112,7 +112,7 @@ class Storage:
             FatalError: The key or the account is refused.
             OSError: *file* cannot be read.
         """
-        known, contents = await to_thread.run_sync(opened, file)
+        known, contents = await aside(opened, file)
         expires_at = self._clock.utc() + timedelta(seconds=int(keep_s))
         headers = {
             "Accept": "application/json",

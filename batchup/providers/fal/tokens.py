@@ -54,7 +54,7 @@ class Tokens:
         """
         self._fetch, self._clock, self._loopback = fetch, clock, loopback
         self._token: Token | None = None
-        self._one = anyio.Lock()
+        self._one = anyio.Lock(fast_acquire=True)
 
     async def current(self) -> Token:
         """Return a token that holds.

@@ -87,15 +87,16 @@ class Wire:
             AnswerLostError: It may have arrived: cut, or no answer in time.
             RejectedError: The environment names a proxy that cannot be used.
         """
+        label = sending.label
         try:
-            with translated(sending.label):
-                return await self._exchange(sending)
+            with translated(label):
+                return await self._exchange(sending, label)
         except TaskError as error:
             failed = _named(error)
         # Not from within the handler: what aiohttp raised holds the request's headers, and the key in them.
         raise failed
 
-    async def _exchange(self, sending: Sending) -> Answer:
+    async def _exchange(self, sending: Sending, label: str) -> Answer:
         session = self._fresh if sending.fresh else self._kept
         within_s = math.inf if sending.within_s is None else sending.within_s
         proxy = await self._route(sending.url)
@@ -113,16 +114,17 @@ class Wire:
                 proxy=proxy,
                 allow_redirects=False,
             ) as answer:
-                content = await _whole(answer, sending.label)
-        return self._answer(sending, answer, content)
+                content = await _whole(answer, label)
+        return self._answer(sending, answer, content, label)
 
-    def _answer(self, sending: Sending, answer: aiohttp.ClientResponse, content: bytes) -> Answer:
+    def _answer(self, sending: Sending, answer: aiohttp.ClientResponse, content: bytes, label: str) -> Answer:
         headers: Mapping[str, str] = answer.headers
-        if sending.secret:
+        said = b"\n".join([content, *(value for _, value in answer.raw_headers)])
+        if sending.secret and sending.secret.is_in(said):
             hidden = sending.secret.hidden
             content = sending.secret.hidden_bytes(content)
             headers = CIMultiDict((name, hidden(value)) for name, value in headers.items())
-        return Answer(answer.status, headers, content, sending.label, self._clock.utc())
+        return Answer(answer.status, headers, content, label, self._clock.utc())
 
     async def _route(self, url: URL) -> URL | None:
         """Return the proxy on the way to *url*."""

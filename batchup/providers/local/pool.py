@@ -56,7 +56,7 @@ class Pool:
     def __init__(self, group: TaskGroup, workers: int, memory_bytes: int) -> None:
         self._group = group
         self._memory = MemoryLimit(memory_bytes)
-        self._slots = anyio.Semaphore(workers)
+        self._slots = anyio.Semaphore(workers, fast_acquire=True)
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
 

@@ -28,6 +28,7 @@ import traceback
 import typing
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
@@ -188,14 +189,20 @@ def _file(error: OSError) -> str | None:
 
 
 def _call(request: Request, tell: Callable[[float], None]) -> Any:
-    module, _, name = request.function.partition(":")
-    function = getattr(importlib.import_module(module), name)
+    function, kind, tells = _function(request.function)
+    argument = msgspec.convert(request.argument, kind) if kind else request.argument
+    return function(argument, tell) if tells else function(argument)
+
+
+@cache
+def _function(name: str) -> tuple[Callable[..., Any], type[msgspec.Struct] | None, bool]:
+    """Return a function, the Struct that it takes, and whether it tells how far it is."""
+    module, _, short = name.partition(":")
+    function = getattr(importlib.import_module(module), short)
     parameters = list(inspect.signature(function).parameters)
     kind = typing.get_type_hints(function).get(parameters[0])
-    argument = request.argument
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        argument = msgspec.convert(argument, kind)
-    return function(argument, tell) if len(parameters) > 1 else function(argument)
+    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return function, kind if is_struct else None, len(parameters) > 1
 
 
 if __name__ == "__main__":
