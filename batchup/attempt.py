@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import anyio
 from anyio import to_thread
+from msgspec.structs import replace
 
 from batchup import events, outputs
+from batchup.aside import aside
 from batchup.clock import Clock
 from batchup.disk import translated
 from batchup.errors import FatalError, GoneError, LeftError, RejectedError, SubmissionUnknown, TransientError
@@ -23,8 +25,6 @@ from batchup.shutdown import Shutdown
 from batchup.source import Size, Source, to_path
 from batchup.submission import Submissions
 from batchup.task import Recipe
-
-E = TypeVar("E", bound=events.Event)
 
 Examiner = Callable[[outputs.Examination], Awaitable[outputs.Examined]]
 """Runs :func:`batchup.outputs.examine` where it does not block the event loop."""
@@ -235,13 +235,13 @@ class Attempts:
             # Another's has been charged to the other.
             completed = Completed(result.urls, Decimal(0) if other else result.charged_usd)
             done = await self._collected(step, job, completed, result.attempt, started_s)
-            await self._put(step, job.part, _replaced(done, copied_from=other))
+            await self._put(step, job.part, replace(done, copied_from=other))
         finally:
             await _clear(job)
 
     async def _adopt(self, step: Step, known: events.Submitting | events.Submitted) -> None:
         now, gone = self.clock.utc(), known.id
-        mine = _replaced(known, id=step.task.id)
+        mine = replace(known, id=step.task.id)
         reserved = events.Submitting(
             id=step.task.id,
             attempt=known.attempt,
@@ -261,7 +261,7 @@ class Attempts:
         """Make the output's place ready."""
         output = self.place.folder / to_path(step.task.output)
         part = outputs.part_path(output, step.task.id)
-        await to_thread.run_sync(partial(outputs.prepare, output, part, self.place.folder, keep=keep))
+        await aside(partial(outputs.prepare, output, part, self.place.folder, keep=keep))
         source = step.task.source
         return Job(
             task=step.task,
@@ -278,7 +278,7 @@ class Attempts:
         async with self.ahead:
             self.submissions.patience.check_going()
             if not source.url:
-                await to_thread.run_sync(_unchanged, step)
+                await aside(_unchanged, step)
             elif not self.provider.takes_urls:
                 await repeat(job, "download", partial(self.place.download, source, job.file))
             request = await repeat(job, "prepare", partial(self.provider.prepare, job))
@@ -289,7 +289,8 @@ class Attempts:
                     sha256=upload.sha256, url=upload.url, expires_at=upload.expires_at, at=self.clock.utc()
                 )
             )
-        return request
+        content = step.content or self._content(step, request.sha256)
+        return replace(request, content=content)
 
     async def _collected(
         self, step: Step, job: Job, completed: Completed, number: int, started_s: float
@@ -298,7 +299,7 @@ class Attempts:
         async with self.after:
             found = await self._fetched(step, job, completed)
             if not self.provider.durable:
-                await to_thread.run_sync(_unchanged, step)
+                await aside(_unchanged, step)
         task, size = step.task, Size(found.width, found.height)
         charged = completed.charged_usd
         if charged is None:
@@ -336,7 +337,7 @@ class Attempts:
         except RejectedError as error:
             if not completed.urls or error.kind != "output_damaged":
                 raise
-        await to_thread.run_sync(outputs.discard, job.part)
+        await aside(outputs.discard, job.part)
         await self.submissions.patience.repeat(job, "fetch", fetch)
         return await self._examined(step, job)
 
@@ -369,7 +370,7 @@ class Attempts:
             await (self._heal(step, result) if result else self._run(step))
 
     def _copied(self, step: Step, done: Done, started_s: float) -> Done:
-        return _replaced(
+        return replace(
             done,
             id=step.task.id,
             output=step.task.output,
@@ -387,22 +388,16 @@ class Attempts:
         mtime_ns = step.task.source.mtime_ns if self.place.keep_metadata else None
         output = self.place.folder / to_path(step.task.output)
         with anyio.CancelScope(shield=True):
-            placed = await to_thread.run_sync(outputs.place, part, output, mtime_ns or None)
-            await self.record(_replaced(done, size_bytes=placed.size_bytes, mtime_ns=placed.mtime_ns))
-
-
-def _replaced(event: E, **changes: Any) -> E:
-    from msgspec.structs import replace
-
-    return replace(event, **changes)
+            placed = await aside(outputs.place, part, output, mtime_ns or None)
+            await self.record(replace(done, size_bytes=placed.size_bytes, mtime_ns=placed.mtime_ns))
 
 
 async def _clear(job: Job) -> None:
     """Remove what is not needed any more."""
     with anyio.CancelScope(shield=True):
-        await to_thread.run_sync(outputs.discard, job.part)
+        await aside(outputs.discard, job.part)
         if job.task.source.url:
-            await to_thread.run_sync(outputs.discard, job.file)
+            await aside(outputs.discard, job.file)
 
 
 def _unchanged(step: Step) -> None:

@@ -103,12 +103,14 @@ class Submitting(Event, frozen=True, kw_only=True, tag="submitting"):
     Attributes:
         attempt: Number of this submission of the task, from 1.
         body: What is sent, whole: a lost answer is looked for by it.
+        content: Id of this work on these contents (:meth:`batchup.task.Recipe.content_id`).
     """
 
     id: str
     attempt: int
     endpoint: str
     body: Mapping[str, Any]
+    content: str = ""
     reserved_usd: Decimal | None = None
     at: datetime
 

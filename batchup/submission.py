@@ -171,6 +171,7 @@ class Submissions:
             attempt=number,
             endpoint=request.endpoint,
             body=request.body,
+            content=request.content,
             reserved_usd=job.task.cost_usd,
             at=self.patience.clock.utc(),
         )

@@ -260,6 +260,15 @@ def test_a_picture_cut_behind_its_header_is_found_by_decoding(tmp_path, ending):
     assert raised.value.kind in {"image_truncated", "image_damaged", "media_unreadable"}
 
 
+def test_a_png_whose_second_half_is_zeros_is_found_though_it_decodes(tmp_path):
+    path = saved(tmp_path / "a.png", picture(size=(200, 150)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+
+    with pytest.raises(RejectedError, match="the image is damaged"):
+        verify(path)
+
+
 @pytest.mark.parametrize("ending", [".jpg", ".png"])
 def test_a_cut_photo_says_that_it_is_cut(tmp_path, ending):
     whole = saved(tmp_path / f"whole{ending}", picture(size=(200, 150))).read_bytes()

@@ -245,10 +245,14 @@ def verify(name: str, media: Media) -> None:
 
 
 def _whole(name: str, media: Media) -> None:
-    """Check the two formats that tell by themselves where they end; their decoders pass over a cut."""
-    if media.format not in {"GIF", "WEBP"}:
+    """Check what the decoders pass over: where two formats say that they end, and a PNG's checksums."""
+    if media.format not in {"GIF", "WEBP", "PNG"}:
         return
     with open(name, "rb") as file:  # noqa: PTH123 - names may hold what pathlib normalises
+        if media.format == "PNG":
+            if not headers.png_is_sound(file):
+                raise RejectedError("the image is damaged: its checksums do not fit", kind="image_damaged")
+            return
         if media.format == "GIF":
             whole = headers.gif_ends(file)
         else:

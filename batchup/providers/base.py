@@ -50,11 +50,15 @@ class Request(msgspec.Struct, frozen=True):
         endpoint: Where to.
         body: JSON.
         upload: A new upload that it refers to.
+        sha256: Content hash of the input, where it was read.
+        content: Id of this work on these contents, likewise; filled in by whoever asked for the request.
     """
 
     endpoint: str = ""
     body: Mapping[str, Any] = {}
     upload: Upload | None = None
+    sha256: str = ""
+    content: str = ""
 
 
 class Ticket(msgspec.Struct, frozen=True):

@@ -1,6 +1,5 @@
 """Every error of fal's table, wherever it comes, leads to the right one of retry, fail, stop and hold."""
 
-
 import msgspec
 import pytest
 

@@ -10,6 +10,7 @@ import msgspec
 from anyio import to_thread
 
 from batchup import digest
+from batchup.aside import aside
 from batchup.clock import Clock
 from batchup.errors import GoneError, RejectedError, TransientError
 from batchup.models.base import FalModel
@@ -85,17 +86,21 @@ class FalProvider:
         params = model.params(**job.task.params)
         if job.task.source.url:
             return Request(model.app, model.body(params, job.task.source.url))
-        sha256 = job.sha256 or await to_thread.run_sync(digest.sha256, str(job.file))
+        sha256 = job.sha256 or await self._hash(job)
         upload = self._known_upload(sha256)
         if upload is not None:
-            return Request(model.app, model.body(params, upload.url))
+            return Request(model.app, model.body(params, upload.url), sha256=sha256)
 
         async def bring() -> Any:
             return await self._upload(job)
 
         brought = await self.storage.once(sha256, bring)
         new = self._uploads[sha256] = Upload(sha256, brought.url, brought.expires_at)
-        return Request(model.app, model.body(params, new.url), upload=new)
+        return Request(model.app, model.body(params, new.url), new, sha256)
+
+    async def _hash(self, job: Job) -> str:
+        is_small = job.task.source.size_bytes <= digest.SMALL_BYTES
+        return await (aside if is_small else to_thread.run_sync)(digest.sha256, str(job.file))
 
     async def submit(self, job: Job, request: Request) -> Ticket:  # noqa: ARG002 - the request says it all
         """Submit, once. In the synchronous way this waits for the answer, too."""
@@ -166,7 +171,8 @@ class FalProvider:
         assert media is not None
         kind, file = _TYPES.get(media.format, f"{media.kind}/{media.format.lower()}"), job.file
         turned = job.part.with_suffix(".upright")
-        if media.kind == "image" and media.orientation != 1:
+        lies_turned = media.kind == "image" and media.orientation != 1
+        if lies_turned:
             found = await self.pool.call(
                 upright.FUNCTION,
                 upright.Turned(str(job.file), str(turned)),
@@ -178,7 +184,8 @@ class FalProvider:
                 file, content_type=kind, keep_s=self.ways.keep_inputs_s, tell=lambda _: None
             )
         finally:
-            await to_thread.run_sync(lambda: turned.unlink(missing_ok=True))
+            if lies_turned:
+                await aside(turned.unlink, True)
 
     async def _remembered(self, endpoint: str, ticket: Ticket) -> Output:
         """Return what a forgotten request came to, as the history has it.
