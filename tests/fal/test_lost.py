@@ -1,6 +1,7 @@
 """Submissions whose answer was lost: found, submitted again where that is cheap, held where it is dear."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.fal.job import DEAR, LOSSY, MODEL, Job, fal_of, forgive, paid_once
 
 LOST = Cut("after")
 TENTH = Faults(chances=(Chance("submit", LOST, 0.1),))
-NO_HISTORY = {
+NO_HISTORY: dict[str, Any] = {
     "403": answers.forbidden(),
     "401": answers.wrong_key(),
     "404": answers.gone(),
