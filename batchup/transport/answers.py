@@ -108,7 +108,7 @@ def failure(status: int, headers: Mapping[str, str], label: str, now: datetime) 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the wait that ``Retry-After`` asks for, as seconds or as a date; None where it does not."""
     text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
     at = moment(text)
     if at is None:

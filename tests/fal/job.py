@@ -83,3 +83,4 @@ def paid_once(fal: Fal) -> bool:
 def forgive(fal: Fal) -> None:
     """Let no more go wrong."""
     fal._dice._scripts.clear()
+    fal._dice._chances = ()
