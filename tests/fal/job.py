@@ -33,7 +33,7 @@ class Job:
     def write(self, text: str) -> None:
         """Write the manifest anew, of the same inputs."""
         waits = "" if "retry:" in text else RETRY
-        inputs = "" if "\ninputs:" in text else "inputs: [{path: photos}]"
+        inputs = "" if "\ninputs:" in f"\n{text}" else "inputs: [{path: photos}]"
         self.file = manifest(self.folder, f"{text}\n{waits}\n{inputs}")
 
     async def run(self, *, concurrency: int | None = None, **choice: Any) -> Outcome:
