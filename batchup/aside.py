@@ -7,6 +7,7 @@ Measured with 64 callers: 2 µs a call instead of 25. For what takes long there 
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 MOST_THREADS = 16
 SLOW_S = 0.01
-"""When no call was begun for so long though some wait, another thread helps: some disk is slow."""
+"""When a call has waited so long for a thread, another thread helps: some disk is slow, and most take several at once."""
 
 IDLE_S = 5.0
 """A thread with nothing to do for so long ends."""
@@ -51,12 +52,13 @@ async def aside(function: Callable[..., T], *args: Any) -> T:
 class _Call:
     """One call, who waits for it, and what came of it."""
 
-    __slots__ = ("args", "ended", "error", "finished", "function", "is_over", "value")
+    __slots__ = ("args", "ended", "error", "finished", "function", "is_over", "put_s", "value")
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], finished: "_Finished") -> None:
         self.function, self.args, self.finished = function, args, finished
         self.ended: asyncio.Future[None] = finished.loop.create_future()
         self.is_over = False
+        self.put_s = time.monotonic()
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -111,7 +113,8 @@ class _Finished:
 
     def _look(self) -> None:
         before, self._begun = self._begun, _threads.begun
-        self._watching = _threads.help_out(if_still=before)
+        stuck = self._begun == before
+        self._watching = _threads.help_out() if stuck else _threads.waiting
         if self._watching:
             self.loop.call_later(SLOW_S, self._look)
 
@@ -129,6 +132,11 @@ class _Threads:
         self._count = 0
         self.begun = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any call waits for a thread."""
+        return not self._calls.empty()
+
     def put(self, call: _Call) -> None:
         """Let a thread make *call*."""
         with self._lock:
@@ -136,12 +144,12 @@ class _Threads:
             if not self._count:
                 self._start()
 
-    def help_out(self, *, if_still: int) -> bool:
-        """Start another thread if calls wait and still no more than so many were begun; return whether any waits."""
+    def help_out(self) -> bool:
+        """Start another thread if calls wait; return whether any does."""
         with self._lock:
             if self._calls.empty():
                 return False
-            if self.begun == if_still and self._count < MOST_THREADS:
+            if self._count < MOST_THREADS:
                 self._start()
             return True
 
@@ -160,6 +168,8 @@ class _Threads:
                         return
                 continue
             self.begun += 1
+            if time.monotonic() - call.put_s > SLOW_S:  # so long will the next ones wait, too
+                self.help_out()
             call.make()
 
 
