@@ -14,7 +14,7 @@ import msgspec
 from anyio import to_thread
 
 from batchup import events, outputs
-from batchup.attempt import Attempts, Place, Watcher
+from batchup.attempt import Attempts
 from batchup.budget import Budget
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock, SystemClock
@@ -37,6 +37,7 @@ from batchup.source import Source, to_path
 from batchup.submission import Submissions
 from batchup.summary import Summary, summarise
 from batchup.version import __version__
+from batchup.workplace import Place, Watcher, Workplace
 
 if TYPE_CHECKING:
     from batchup.transport import Transport
@@ -327,16 +328,14 @@ class _Run:
             settle_s=fal.settle_s,
             resubmit_below_usd=fal.resubmit_below_usd,
         )
+        after = anyio.Semaphore(slots if name == LOCAL else DOWNLOADS, fast_acquire=True)
         attempts = Attempts(
             provider=provider,
             submissions=submissions,
-            place=self._place(tools),
+            workplace=Workplace(provider, patience, self._place(tools), self.reporter, after),
             record=self.recorder.record,
             clock=self.clock,
-            shutdown=self.shutdown,
-            watcher=self.reporter,
             ahead=anyio.Semaphore(slots if name == LOCAL else UPLOADS, fast_acquire=True),
-            after=anyio.Semaphore(slots if name == LOCAL else DOWNLOADS, fast_acquire=True),
             stop=self.stop,
         )
         # Uploads run ahead of the paid slots, and downloads after them.

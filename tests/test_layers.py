@@ -17,7 +17,7 @@ LAYERS = [
     ["survey"],
     ["dispatcher", "lane"],
     ["attempt", "planner"],
-    ["twins", "asked"],
+    ["twins", "asked", "workplace"],
     ["submission", "limits", "provision", "budget", "cancellation"],
     ["patience"],
     ["occupied", "contents"],
