@@ -75,6 +75,52 @@ def examine(files: Examination) -> Examined:
     )
 
 
+class Examinations(msgspec.Struct, frozen=True):
+    """What :func:`examine_all` is given."""
+
+    each: tuple[Examination, ...]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one of several examinations came to: what was found, or why nothing was.
+
+    Attributes:
+        kind: Of a RejectedError; empty for none.
+        errno: Of an OSError; 0 for none. *file* is its file.
+        message: Of either.
+    """
+
+    found: Examined | None = None
+    kind: str = ""
+    errno: int = 0
+    file: str = ""
+    message: str = ""
+
+    def examined(self) -> Examined:
+        """Return or raise as :func:`examine` did."""
+        if self.kind:
+            raise RejectedError(self.message, kind=self.kind)
+        if self.found is None:
+            raise OSError(self.errno, self.message, self.file)
+        return self.found
+
+
+def examine_all(files: Examinations) -> list[Verdict]:
+    """Examine several outputs. Runs in a worker process."""
+    return [_verdict(each) for each in files.each]
+
+
+def _verdict(files: Examination) -> Verdict:
+    try:
+        return Verdict(examine(files))
+    except RejectedError as error:
+        return Verdict(kind=error.kind, message=str(error))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return Verdict(errno=error.errno, file=str(error.filename or ""), message=error.strerror or "")
+
+
 def part_path(output: Path, task_id: str) -> Path:
     """Return where the task writes before its output is complete: hidden, short, in the output's own folder."""
     return output.with_name(f".{task_id[:16]}.part")

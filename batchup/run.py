@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import msgspec
@@ -19,6 +19,7 @@ from batchup.budget import Budget
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock, SystemClock
 from batchup.errors import BatchupError, FatalError
+from batchup.examiner import Examiner
 from batchup.history import History
 from batchup.lane import Lane
 from batchup.ledger import index, open_ledger
@@ -46,9 +47,6 @@ REMOTE_SLOTS = 8
 UPLOADS = 8
 DOWNLOADS = 8
 """Transfers at once: enough to keep the slots busy, few enough to leave the line to others."""
-
-EXAMINE_BYTES_A_PIXEL = 8
-"""What decoding an output needs, leaning high: four bytes of pixels, and the file."""
 
 
 class Reporter(Watcher, Protocol):
@@ -343,20 +341,13 @@ class _Run:
         return Lane(name, self.plan, self.history, attempts, workers, self.budget, self.shutdown)
 
     def _place(self, tools: Tools) -> Place:
-        memory_bytes = self._memory_bytes()
-
-        async def examine(files: outputs.Examination) -> outputs.Examined:
-            # Never more than all of it: the work itself was let in, and an unchecked output is worth nothing.
-            wanted = min(files.pixels * EXAMINE_BYTES_A_PIXEL, memory_bytes)
-            found: Any = await tools.pool.call("batchup.outputs:examine", files, memory_bytes=wanted)
-            return msgspec.convert(found, outputs.Examined)
-
         async def download(source: Source, file: Path) -> None:
             assert tools.transport is not None
             await tools.transport.download(source.url, file, allow_private=source.allow_private)
 
         keep_metadata = self.manifest.output.metadata == "keep"
-        return Place(self.manifest.output_dir, keep_metadata, examine, download)
+        examiner = Examiner(tools.pool, self._memory_bytes())
+        return Place(self.manifest.output_dir, keep_metadata, examiner.examine, download)
 
 
 def _seen(step: Step, clock: Clock) -> events.Seen:

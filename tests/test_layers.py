@@ -27,6 +27,7 @@ LAYERS = [
         "bill",
         "history",
         "outputs",
+        "examiner",
         "carry",
         "expand",
         "variants",
