@@ -116,6 +116,10 @@ async def test_a_request_that_ran_and_failed_for_good_fails_its_task_alone(tmp_p
         assert summary.tasks.done == 1
         assert len(fal.accepted) == len(FAILED_RUNS_THAT_STAY) + 1
         assert {event["attempt"] for event in job.events("failed")} == {1}
+        # Only a 422 may be billed all the same.
+        may_cost = {event["kind"] for event in job.events("failed") if "reserved_usd" in event}
+        assert may_cost == {kind for kind, fault in FAILED_RUNS_THAT_STAY.items() if fault.status == 422}
+        assert summary.cost_usd.reserved == pytest.approx(len(may_cost) * 0.000006912, abs=1e-6)
 
 
 async def test_attempts_are_counted_and_end(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchup.rehearsal import Script, answers
+from batchup.rehearsal import Delay, Script, answers
 from tests.fal.job import MODEL, Job, fal_of
 from tests.library import photo
 
@@ -71,6 +71,7 @@ async def test_what_is_complete_is_collected_before_anything_new_is_submitted(tm
         for number in range(2, 5):
             photo(tmp_path / f"photos/{number}.png", seed=number)
         job.write(MODEL)
+        fal.script(Script("status", Delay(0.3), times=2))
         before = len(fal.log)
 
         assert await job.tasks() == {"done": 5}

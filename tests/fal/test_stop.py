@@ -115,7 +115,7 @@ async def test_killed_at_any_instant_of_a_rough_night_every_task_is_done_once_an
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
 async def test_killed_thirty_times_in_a_rough_night(tmp_path, monkeypatch, seed):
-    await killed_often(Job(tmp_path, ROUGH, photos=300), monkeypatch, kills=30, photos=300, seed=seed)
+    await killed_often(Job(tmp_path, ROUGH, photos=250), monkeypatch, kills=30, photos=250, seed=seed)
 
 
 @pytest.mark.parametrize("step", ["submit", "status", "download"])
