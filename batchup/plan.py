@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from heapq import merge
 
 import msgspec
 
@@ -116,7 +117,7 @@ class Plan:
         warnings: Input items that are there and gave nothing.
         actions: Number of tasks by action.
         left: Number of tasks that wait for a person, by state.
-        looking: Names of the providers that are asked once more about tasks that are held.
+        looking: Names of the models whose providers are asked once more about tasks that are held.
         to_pay_usd: Price of all that would be run, as far as it is known.
         unpriced: Number of tasks to run whose price is unknown.
         again_usd: Price of those to run whose input was done before.
@@ -125,7 +126,7 @@ class Plan:
         orphaned: Number of all orphans.
         limited: Whether ``--limit`` left some for later.
         output_bytes: Rough size of what would be written.
-        numbers: Action and provider -> numbers of the steps.
+        numbers: Action and model -> numbers of the steps, in order.
     """
 
     steps: Spool[Step]
@@ -149,14 +150,27 @@ class Plan:
     numbers: dict[tuple[Action, str], "array[int]"] = field(default_factory=dict)
 
     def pick(self, action: Action, provider: str) -> Iterator[Step]:
-        """Yield the steps of one action and provider, in order."""
-        return self.steps.pick(self.numbers.get((action, provider), ()))
+        """Yield the steps of one action and provider, in order, whatever their models."""
+        return self.steps.pick(merge(*(self.numbers.get((action, m), ()) for m in self.models_of(provider))))
+
+    def pick_model(self, action: Action, model: str) -> Iterator[Step]:
+        """Yield the steps of one action and model, in order."""
+        return self.steps.pick(self.numbers.get((action, model), ()))
+
+    def models_of(self, provider: str) -> list[str]:
+        """Return the names of the provider's models that have any task, sorted."""
+        return sorted({model for _, model in self.numbers if provider_of(model) == provider})
+
+    @property
+    def busy(self) -> set[str]:
+        """Names of the models that have something to do."""
+        busy = {model for action, model in self.numbers if action in TO_RUN or action is Action.ATTACH}
+        return busy | self.looking
 
     @property
     def providers(self) -> set[str]:
         """Names of the providers that have something to do."""
-        busy = {provider for action, provider in self.numbers if action in TO_RUN or action is Action.ATTACH}
-        return busy | self.looking
+        return {provider_of(model) for model in self.busy}
 
     @property
     def to_run(self) -> int:
@@ -165,7 +179,7 @@ class Plan:
 
     def add(self, step: Step, state: State) -> None:
         """Take in one step."""
-        self.numbers.setdefault((step.action, step.task.provider), array("Q")).append(len(self.steps))
+        self.numbers.setdefault((step.action, step.task.model), array("Q")).append(len(self.steps))
         action = step.action
         self.steps.append(step)
         self.actions[action] += 1
@@ -174,7 +188,7 @@ class Plan:
         elif action is Action.LEAVE:
             self.left[state] += 1
             if state is State.HELD:
-                self.looking.add(step.task.provider)
+                self.looking.add(step.task.model)
         self.limited |= step.reason == BEYOND_LIMIT
         if step.action not in TO_RUN:
             return
@@ -187,6 +201,11 @@ class Plan:
         if step.was_done and step.action is Action.RUN:
             self.again += 1
             self.again_usd += step.cost_usd or 0
+
+
+def provider_of(model: str) -> str:
+    """Return the part of a model's name before the slash."""
+    return model.partition("/")[0]
 
 
 def _output_bytes(task: Task) -> int:

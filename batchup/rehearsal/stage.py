@@ -200,7 +200,8 @@ def _give_back(plan: Plan, home: Path, stage: Path) -> None:
 
 
 def _night(plan: Plan, fal: Fal, staged: Manifest, folder: Path, wishes: Wishes) -> Night:
-    later = (step for _, provider in plan.numbers for step in plan.pick(Action.LATER, provider))
+    models = [model for action, model in plan.numbers if action is Action.LATER]
+    later = (step for model in models for step in plan.pick_model(Action.LATER, model))
     return Night(
         folder=str(folder),
         outputs=str(staged.output_dir),
@@ -208,7 +209,7 @@ def _night(plan: Plan, fal: Fal, staged: Manifest, folder: Path, wishes: Wishes)
         billed_usd=_dollars(fal.billed_usd),
         estimated_usd=_dollars(plan.to_pay_usd),
         unpriced=plan.unpriced,
-        not_rehearsed=len({step.task.id for step in later if step.reason == NOT_REHEARSED}),
+        not_rehearsed=sum(step.reason == NOT_REHEARSED for step in later),
         accepted=len(fal.accepted),
         calls=dict(fal.calls),
         faults=fal.record.faults.total(),
