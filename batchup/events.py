@@ -154,6 +154,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
         copied_from: Id of the task whose output was copied, where nothing had to be run.
         stripped: Whether it was made without EXIF and its kin.
         unexpected_size: The output decodes, but has not the size that was expected.
+        pixels: Of the output, all its frames together; 0 in ledgers of versions that did not tell it.
         seconds: From the start of the attempt to here.
     """
 
@@ -169,6 +170,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
     copied_from: str = ""
     stripped: bool = False
     unexpected_size: bool = False
+    pixels: int = 0
     attempt: int = 1
     seconds: float = 0.0
     estimated_usd: Decimal | None = Decimal(0)
@@ -221,6 +223,21 @@ class Held(Event, frozen=True, kw_only=True, tag="held"):
     at: datetime
 
 
+class Audited(Event, frozen=True, kw_only=True, tag="audited"):
+    """The account's bill has told what a submission was really charged: that counts, whatever was known before.
+
+    Attributes:
+        request_id: Where the ledger did not know it: the answer to the submission was lost.
+        charged_usd: 0 where it was surely not billed. Nothing of it stays reserved.
+    """
+
+    id: str
+    attempt: int
+    request_id: str = ""
+    charged_usd: Decimal
+    at: datetime
+
+
 class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
     """A run ended.
 
@@ -246,6 +263,7 @@ AnyEvent = (
     | Retried
     | Failed
     | Held
+    | Audited
     | Stopped
 )
 

@@ -12,6 +12,9 @@ Scalar = str | int | float | bool | None
 
 ID_BYTES = 16
 
+ASSUMED_FPS = 30
+"""Of a video that declares no number of frames, as WebM."""
+
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """One input to upscale with one model and one set of parameters.
@@ -49,6 +52,19 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     def size(self) -> Size | None:
         """Size of the output in pixels, where it is known beforehand."""
         return Size(self.width, self.height) if self.width else None
+
+    @property
+    def frames(self) -> int:
+        """Frames that the output will have, 1 or more: as many as the input; estimated where that declares none."""
+        media = self.source.media
+        if media is None:
+            return 1
+        return max(1, media.frames or round(media.duration_s * ASSUMED_FPS))
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that the output will have, all frames together; 0 where only the work tells."""
+        return self.width * self.height * self.frames
 
 
 def canonical(params: Mapping[str, Scalar]) -> bytes:

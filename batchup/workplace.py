@@ -122,6 +122,7 @@ class Workplace:
             content=step.content or self.content(step, found.source_sha256),
             stripped=not self.place.keep_metadata,
             unexpected_size=task.size is not None and task.size != size,
+            pixels=size.pixels * task.frames,
             attempt=number,
             seconds=round(self.patience.clock.now_s() - started_s, 3),
             estimated_usd=task.cost_usd,

@@ -6,13 +6,11 @@ from typing import Any
 
 from batchup.models.prices import Per, Priced, UnitPrice
 from batchup.source import Kind, Media, Size
+from batchup.task import ASSUMED_FPS
 
 Quantity = Callable[[UnitPrice, Any, Media | None, Size | None], Priced | None]
 """Takes the price, the model's parameters, the input (None for a URL that nobody has read yet) and the size that comes
 out (None where it is unknown). Gives None where what it needs is unknown."""
-
-ASSUMED_FPS = 30
-"""Of a video that declares no number of frames, as WebM."""
 
 
 def megapixels(size: Size) -> Decimal:
