@@ -1,20 +1,21 @@
 """Account: what its owner has sent, what that has cost, and how long it is remembered."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from batchup.clock import Clock
 from batchup.rehearsal.endpoints import EIGHT, Endpoint
 from batchup.rehearsal.job import Job
 from batchup.rehearsal.settings import Settings
 
 
 class Account:
-    """Every accepted request, in order, and the bill."""
+    """Every accepted request, in order, and the bill; all by *clock*."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
+        self.clock = clock
         self.accepted: list[Job] = []
         self.billed_usd = Decimal(0)
         self.inputs_billed: Counter[tuple[str, str]] = Counter()
@@ -69,7 +70,7 @@ class Account:
             return None
         ttl_s = job.ttl_s(self._settings.result_ttl_s)
         if job.state == "COMPLETED" and ttl_s is not None:
-            age_s = (time.monotonic() - job.ended_s) * self._settings.time_scale
+            age_s = (self.clock.now_s() - job.ended_s) * self._settings.time_scale
             return job if age_s < ttl_s else None
         return job
 
@@ -80,7 +81,7 @@ class Account:
 
     def history(self) -> Iterator[Job]:
         """Yield the requests that the history knows by now, the latest first."""
-        newest_s = time.monotonic() - self._settings.real_s(self._settings.history_lag_s)
+        newest_s = self.clock.now_s() - self._settings.clock_s(self._settings.history_lag_s)
         for job in reversed(self.accepted):
             shown = self._settings.history_shows == "sent" or job.state == "COMPLETED"
             if shown and job.sent_s <= newest_s:

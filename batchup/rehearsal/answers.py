@@ -5,8 +5,8 @@ Source: https://docs.fal.ai (model errors, platform errors, queue), read 2026-11
 
 import email.utils
 import json
-import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -89,14 +89,15 @@ class Answer(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     traced: bool = True
     acted: bool = False
 
-    def all_headers(self) -> dict[str, str]:
-        """Return the headers as they are sent now."""
-        found = {"Content-Type": self.media_type, **self.headers}
+    def said_at(self, at: datetime) -> "Answer":
+        """Return it with the headers that it has when it is sent at that moment, by the server's clock."""
+        now_s = at.timestamp()
+        headers = {"Content-Type": self.media_type, "Date": _date(now_s), **self.headers}
         if self.retry_after_s is not None and self.retry_after_form == "date":
-            found["Retry-After"] = email.utils.formatdate(time.time() + self.retry_after_s, usegmt=True)
+            headers["Retry-After"] = _date(now_s + self.retry_after_s)
         elif self.retry_after_s is not None:
-            found["Retry-After"] = f"{self.retry_after_s:g}"
-        return found
+            headers["Retry-After"] = f"{self.retry_after_s:g}"
+        return msgspec.structs.replace(self, headers=headers)
 
     @property
     def kind(self) -> str:
@@ -111,6 +112,11 @@ class Answer(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
         if isinstance(detail, list) and detail:
             return str(detail[0].get("type", ""))
         return str(found.get("error_type", ""))
+
+
+def _date(seconds: float) -> str:
+    """Return a moment, in seconds of Unix time, as HTTP writes it."""
+    return email.utils.formatdate(seconds, usegmt=True)
 
 
 def said(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -30,7 +30,9 @@ Step = Literal[
 
 
 class Delay(msgspec.Struct, frozen=True, tag=True):
-    """The call takes effect at once and is answered *seconds* later; a task takes so much longer. In real seconds."""
+    """The call takes effect at once and is answered *seconds* later; a task takes so much longer. In seconds of the
+    clock.
+    """
 
     seconds: float
 

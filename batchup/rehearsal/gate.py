@@ -3,10 +3,10 @@
 import uuid
 from collections.abc import Awaitable, Callable
 
-import anyio
 import msgspec
 from aiohttp import web
 
+from batchup.clock import Clock
 from batchup.rehearsal import answers, wire
 from batchup.rehearsal.answers import Answer
 from batchup.rehearsal.faults import Cut, Delay, Dice, Fault, Redirect, Step
@@ -22,9 +22,12 @@ Door = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Gate:
     """Stands before every service."""
 
-    def __init__(self, record: Record, dice: Dice, key: str, endpoint_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, record: Record, dice: Dice, clock: Clock, key: str, endpoint_of: Callable[[str], str]
+    ) -> None:
         self._record = record
         self._dice = dice
+        self._clock = clock
         self._key = f"Key {key}"
         self._endpoint_of = endpoint_of
 
@@ -41,7 +44,7 @@ class Gate:
         async def pass_(request: web.Request) -> web.StreamResponse:
             with self._record.call(service, step, request.method, request.path_qs, request.headers):
                 if service != "cdn" and request.headers.get("Authorization") != self._key:
-                    return await wire.send(request, answers.wrong_key(), None)
+                    return await self._send(request, answers.wrong_key(), None)
                 match = request.match_info
                 endpoint = match.get("endpoint") or self._endpoint_of(match.get("id", ""))
                 fault = self._dice.throw(step, endpoint)
@@ -61,10 +64,10 @@ class Gate:
     async def _instead(self, request: web.Request, fault: Fault | None) -> web.StreamResponse | None:
         """Do what keeps a call from taking effect."""
         if isinstance(fault, Answer) and not fault.acted:
-            return await wire.send(request, _traced(fault, request), None)
+            return await self._send(request, _traced(fault, request), None)
         if isinstance(fault, Redirect):
             to = Answer(fault.status, headers={"Location": fault.to})
-            return await wire.send(request, to, None)
+            return await self._send(request, to, None)
         if isinstance(fault, Cut) and fault.when in {"reading", "before"}:
             await wire.swallow(request, fault.at if fault.when == "reading" else 1.0)
             return _silence(request, fault)
@@ -75,7 +78,7 @@ class Gate:
     ) -> web.StreamResponse:
         content = await handler(request, fault)
         if isinstance(fault, Delay):
-            await anyio.sleep(fault.seconds)
+            await self._clock.sleep(fault.seconds)
         if isinstance(fault, Cut) and fault.when == "after" and not streams:
             return _silence(request, fault)
         if isinstance(content, web.StreamResponse):
@@ -84,14 +87,18 @@ class Gate:
             content = fault
         if isinstance(content, Answer):
             content = _traced(content, request)
-        return await wire.send(request, content, fault)
+        return await self._send(request, content, fault)
+
+    async def _send(self, request: web.Request, content: Content, fault: Fault | None) -> web.StreamResponse:
+        said = content.said_at(self._clock.utc()) if isinstance(content, Answer) else content
+        return await wire.send(request, said, fault)
 
     def stranger(self, service: str) -> Door:
         """Return what answers calls that no service knows."""
 
         async def refuse(request: web.Request) -> web.StreamResponse:
             with self._record.call(service, "", request.method, request.path_qs, request.headers):
-                return await wire.send(request, answers.said({"detail": "Not Found"}, 404), None)
+                return await self._send(request, answers.said({"detail": "Not Found"}, 404), None)
 
         return refuse
 

@@ -1,16 +1,16 @@
 """Job: one accepted request, from its submit to its result."""
 
 import json
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import anyio
 
+from batchup.clock import Clock
 from batchup.rehearsal.answers import Answer
 from batchup.rehearsal.endpoints import Endpoint
 from batchup.rehearsal.runners import Priority
@@ -74,6 +74,7 @@ class Job:
     Attributes:
         endpoint: What it is for.
         body: As it came.
+        clock: Tells when what happened.
         mode: By the queue, or by a synchronous run.
         input_sha256: Of the input's contents, once it has been read.
         failure: What the result will be answered with; None while it may still work, and where it did.
@@ -87,10 +88,11 @@ class Job:
     mode: Literal["queue", "run"]
     wishes: Wishes
     headers: Mapping[str, str]
+    clock: Clock
     ticket: int = 0
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    sent_s: float = field(default_factory=time.monotonic)
+    sent_at: datetime = field(init=False)
+    sent_s: float = field(init=False)
     state: State = "IN_QUEUE"
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -106,13 +108,16 @@ class Job:
     working: anyio.CancelScope | None = None
     _changed: anyio.Event = field(default_factory=anyio.Event)
 
+    def __post_init__(self) -> None:
+        self.sent_at, self.sent_s = self.clock.utc(), self.clock.now_s()
+
     def enter(self, state: State) -> None:
         """Go to *state*, and wake those who wait for that."""
         self.state = state
         if state == "IN_PROGRESS":
-            self.started_at = datetime.now(UTC)
+            self.started_at = self.clock.utc()
         if state == "COMPLETED":
-            self.ended_at, self.ended_s = datetime.now(UTC), time.monotonic()
+            self.ended_at, self.ended_s = self.clock.utc(), self.clock.now_s()
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from anyio.abc import TaskGroup
 
+from batchup.clock import Clock, SystemClock
 from batchup.rehearsal.account import Account
 from batchup.rehearsal.faults import Dice, Script
 from batchup.rehearsal.gate import Gate
@@ -44,14 +45,15 @@ class Fal:
         addresses: Service (``queue``, ``run``, ``rest``, ``api``, ``cdn``) -> its origin.
     """
 
-    def __init__(self, settings: Settings, folder: Path, group: TaskGroup) -> None:
+    def __init__(self, settings: Settings, clock: Clock, folder: Path, group: TaskGroup) -> None:
         self.settings = settings
+        self._clock = clock
         self.record = Record(settings.key)
-        self.account = Account(settings)
+        self.account = Account(settings, clock)
         self.addresses: dict[str, str] = {}
         self._dice = Dice(settings.faults, settings.seed)
-        self._store = Store(folder)
-        self._gate = Gate(self.record, self._dice, settings.key, self.account.endpoint_of)
+        self._store = Store(folder, clock)
+        self._gate = Gate(self.record, self._dice, clock, settings.key, self.account.endpoint_of)
         self._group = group
 
     @property
@@ -120,7 +122,7 @@ class Fal:
 
     async def _open(self, stack: AsyncExitStack, port: int) -> None:
         settings = self.settings
-        tokens = Tokens(settings.real_s(settings.token_ttl_s))
+        tokens = Tokens(settings.clock_s(settings.token_ttl_s), self._clock)
         cdn = Cdn(settings, self._store, tokens, self.record)
         apps = {
             name: web.Application(client_max_size=BODY_BYTES)
@@ -138,7 +140,7 @@ class Fal:
     def _wire(self, apps: Mapping[str, web.Application], tokens: Tokens, cdn: Cdn) -> None:
         settings = self.settings
         inputs = Inputs(self._store, tokens, settings.foreign, settings.foreign_s)
-        self._work = Work(settings, self._dice, self._store, inputs, self.account.bill)
+        self._work = Work(settings, self._clock, self._dice, self._store, inputs, self.account.bill)
 
         async def work(job: Job) -> None:
             await self._work.process(job, cdn.address)
@@ -168,12 +170,15 @@ class Fal:
 
 
 @asynccontextmanager
-async def open_fal(settings: Settings | None = None, *, port: int = 0) -> AsyncIterator[Fal]:
+async def open_fal(
+    settings: Settings | None = None, *, port: int = 0, clock: Clock | None = None
+) -> AsyncIterator[Fal]:
     """Run a fal of our own on loopback; nothing beyond this machine is asked for anything.
 
     Args:
         settings: How it behaves.
         port: The first of five ports in a row; 0 takes free ones.
+        clock: By which it lives, and which its clients must share; the machine's own by default.
 
     Raises:
         OSError: A port is taken.
@@ -182,7 +187,7 @@ async def open_fal(settings: Settings | None = None, *, port: int = 0) -> AsyncI
     # The folder outlives the work: a thread that writes into it cannot be interrupted.
     with tempfile.TemporaryDirectory(prefix="batchup-rehearsal-") as folder:
         async with anyio.create_task_group() as group, AsyncExitStack() as stack:
-            fal = Fal(settings or Settings(), Path(folder), group)
+            fal = Fal(settings or Settings(), clock or SystemClock(), Path(folder), group)
             try:
                 await fal._open(stack, port)  # noqa: SLF001 - this block is what opens it
                 yield fal

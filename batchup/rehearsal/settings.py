@@ -14,8 +14,8 @@ KEY = "rehearsal:not-a-secret"
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the platform behaves.
 
-    Durations are the platform's own seconds, of which *time_scale* pass in one real second. What is told to clients
-    (``Retry-After``, moments) and the durations of faults are real.
+    Durations are the platform's own seconds, of which *time_scale* pass in one second of the clock that it shares with
+    its clients. What is told to them (``Retry-After``, moments) and the durations of faults are that clock's.
 
     Attributes:
         seed: Of everything that is left to chance.
@@ -23,7 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         task_s: How long a task takes once it has started; longer where the work itself does.
         task_spread: Tasks take up to this part more or less than *task_s*: 0.2 is 80 to 120 %.
         concurrency: Tasks that run at once; more wait in the queue.
-        time_scale: The platform's seconds in a real one.
+        time_scale: The platform's seconds in one of the clock's.
         outputs: ``real``: upscaled. ``blank``: cheap files of the right size; a video has the right duration, but
             two frames.
         foreign: What inputs at addresses other than its own CDN's are taken for: width and height in pixels. They are
@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bills_rejected: Whether a 422 of the work itself (not of its parameters) is billed, as one unit.
         stops_cancelled: Whether cancelling stops what already runs; if not it is finished and billed.
         accept_in_flight: Submits beyond so many unfinished requests are answered 429; None is no limit.
-        calls_per_s: Calls to the queue beyond so many in a real second are answered 429; None is no limit.
+        calls_per_s: Calls to the queue beyond so many in a second of the clock are answered 429; None is no limit.
         retry_after_s: What such a 429 tells; None for none.
         balance_usd: The account is locked when so much has been billed; empty is no limit.
         history_lag_s: How long after a submit the request history and the bill know of it.
@@ -87,6 +87,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.task_s < 0 or not 0 <= self.task_spread <= 1:
             raise ValueError("task_s: must be 0 or more, and task_spread 0 to 1")
 
-    def real_s(self, platform_s: float) -> float:
-        """Return the real seconds that *platform_s* of the platform's take."""
+    def clock_s(self, platform_s: float) -> float:
+        """Return the seconds of the clock that *platform_s* of the platform's take."""
         return platform_s / self.time_scale

@@ -3,13 +3,14 @@
 import hashlib
 import mimetypes
 import os
-import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyio import to_thread
+
+from batchup.clock import Clock
 
 COPY_BYTES = 1 << 20
 
@@ -21,7 +22,7 @@ class Stored:
     Attributes:
         path: Where it lies; several may share it.
         sha256: Of its contents.
-        ends_s: When it is gone, on the monotonic clock; None is never.
+        ends_s: When it is gone, on the store's clock; None is never.
     """
 
     id: str
@@ -53,8 +54,9 @@ class Multipart:
 class Store:
     """Keeps files under *folder*. Nothing is held in memory but their names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder = folder
+        self._clock = clock
         self._files: dict[str, Stored] = {}
         self.multiparts: dict[str, Multipart] = {}
 
@@ -71,7 +73,7 @@ class Store:
         lifetime_s: float | None = None,
         id_: str = "",
     ) -> Stored:
-        """Publish what lies at *path*, for *lifetime_s* real seconds."""
+        """Publish what lies at *path*, for *lifetime_s* seconds of the clock."""
         stored = Stored(
             id_ or uuid.uuid4().hex,
             path,
@@ -79,7 +81,7 @@ class Store:
             path.stat().st_size,
             sha256,
             media_type or mimetypes.guess_type(name)[0] or "application/octet-stream",
-            None if lifetime_s is None else time.monotonic() + lifetime_s,
+            None if lifetime_s is None else self._clock.now_s() + lifetime_s,
         )
         self._files[stored.id] = stored
         return stored
@@ -87,7 +89,7 @@ class Store:
     def find(self, file_id: str) -> Stored | None:
         """Return a file, or None if there is none, or none any more."""
         stored = self._files.get(file_id)
-        if stored and stored.ends_s is not None and stored.ends_s <= time.monotonic():
+        if stored and stored.ends_s is not None and stored.ends_s <= self._clock.now_s():
             return None
         return stored
 

@@ -42,7 +42,7 @@ async def send(request: web.Request, content: Content, fault: Fault | None) -> w
     """Answer *request* with *content*, as *fault* has it."""
     if isinstance(content, Answer):
         answer = _moved(content, fault.origin) if isinstance(fault, Elsewhere) else content
-        body, status, headers = answer.body.encode(), answer.status, answer.all_headers()
+        body, status, headers = answer.body.encode(), answer.status, dict(answer.headers)
         length = len(body)
     else:
         body, status, headers, length = b"", content.status, content.headers, content.length

@@ -1,7 +1,6 @@
 """Work: one accepted request, from the queue to its bill."""
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
+from batchup.clock import Clock
 from batchup.rehearsal import film, picture
 from batchup.rehearsal.answers import Answer, WorkError, invalid, model_error, not_started, platform_error
 from batchup.rehearsal.endpoints import Endpoint
@@ -57,9 +57,12 @@ class _Plan:
 class Work:
     """Does what the platform's runners do."""
 
-    def __init__(self, settings: Settings, dice: Dice, store: Store, inputs: Inputs, bill: Bill) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, dice: Dice, store: Store, inputs: Inputs, bill: Bill
+    ) -> None:
         self.runners = Runners(settings.concurrency)
         self._settings = settings
+        self._clock = clock
         self._dice = dice
         self._store = store
         self._inputs = inputs
@@ -80,14 +83,22 @@ class Work:
     async def _wait(self, job: Job) -> Answer | None:
         """Wait for a runner; return why there will be none."""
         limit_s = job.wishes.start_within_s
-        with anyio.move_on_after(None if limit_s is None else self._settings.real_s(limit_s)) as job.waiting:
+        async with anyio.create_task_group() as group:
+            job.waiting = group.cancel_scope
+            if limit_s is not None:
+                group.start_soon(self._end, group.cancel_scope, self._settings.clock_s(limit_s))
             await self.runners.acquire(job.wishes.priority)
+            group.cancel_scope.cancel()
             return None
         return cancelled() if job.cancelled else not_started()
 
+    async def _end(self, scope: anyio.CancelScope, after_s: float) -> None:
+        await self._clock.sleep(after_s)
+        scope.cancel()
+
     async def _run(self, job: Job, address: Callable[[Stored], str]) -> None:
         job.enter("IN_PROGRESS")
-        began_s = time.monotonic()
+        began_s = self._clock.now_s()
         with anyio.CancelScope() as job.working:
             try:
                 plan, stored = await self._made(job, self._dice.throw("task", job.endpoint.id))
@@ -96,7 +107,7 @@ class Work:
                 if error.used_gpu and self._settings.bills_rejected and error.answer.status == REJECTED:
                     self._bill(job, Decimal(1))
                 return
-            job.compute_s = (time.monotonic() - began_s) * self._settings.time_scale
+            job.compute_s = (self._clock.now_s() - began_s) * self._settings.time_scale
             job.output = self._output(job, plan, stored, address(stored))
             self._bill(job, job.endpoint.price.units(plan.made(job.compute_s)))
             return
@@ -104,15 +115,15 @@ class Work:
 
     async def _made(self, job: Job, fault: Fault | None) -> tuple[_Plan, Stored]:
         plan = await self._planned(job, fault)
-        until_s = time.monotonic() + self._settings.real_s(self._task_s(job))
+        until_s = self._clock.now_s() + self._settings.clock_s(self._task_s(job))
         if isinstance(fault, Delay):
             until_s += fault.seconds
         path, sha256, name, media_type = await self._file(plan)
-        await anyio.sleep(max(0.0, until_s - time.monotonic()))
+        await self._clock.sleep(max(0.0, until_s - self._clock.now_s()))
         if isinstance(fault, Answer):
             raise WorkError(fault, used_gpu=True)
         kept_s = job.wishes.file_lifetime_s or self._settings.file_ttl_s
-        lifetime_s = None if kept_s is None else self._settings.real_s(kept_s)
+        lifetime_s = None if kept_s is None else self._settings.clock_s(kept_s)
         return plan, self._store.add(path, sha256, name, media_type, lifetime_s)
 
     def _task_s(self, job: Job) -> float:

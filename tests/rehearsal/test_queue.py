@@ -113,7 +113,8 @@ async def test_logs_come_only_when_asked_for():
 async def test_what_is_cancelled_while_it_runs_may_be_billed_all_the_same(stops, status, billed):
     async with opened(**{**HERE, "task_s": 0.1}, stops_cancelled=stops) as client:
         ticket = await client.submit("fal-ai/topaz/upscale/image", BODY)
-        await anyio.wait_all_tasks_blocked()
+        while client.fal.accepted[0].state == "IN_QUEUE":
+            await client.fal.accepted[0].change()
 
         async with client.http.put(ticket["cancel_url"], headers=client.key) as answer:
             assert (answer.status, await answer.json()) == (202, {"status": "CANCELLATION_REQUESTED"})

@@ -56,8 +56,9 @@ class Api:
         wanted: Callable[[Job], bool],
     ) -> Answer:
         try:
-            start = _moment(request.query.get("start"), datetime.now(UTC) - DAY)
-            end = _moment(request.query.get("end"), datetime.now(UTC) + DAY)
+            now = self._account.clock.utc()
+            start = _moment(request.query.get("start"), now - DAY)
+            end = _moment(request.query.get("end"), now + DAY)
             limit = int(request.query.get("limit", sizes[0]))
             offset = _offset(request.query.get("cursor"))
         except (ValueError, binascii.Error):

@@ -62,7 +62,7 @@ class Cdn:
 
     def _lifetime_s(self, headers: Mapping[str, str]) -> float | None:
         found = lifetime_s(headers, *_LIFECYCLE)
-        return None if found is None else self._settings.real_s(found)
+        return None if found is None else self._settings.clock_s(found)
 
     async def begin(self, request: web.Request, _: Fault | None) -> Answer:
         """Begin an upload in parts."""

@@ -1,7 +1,6 @@
 """The queue: submit, status, result, cancel; and the synchronous run, which is the same without the waiting list."""
 
 import json
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
@@ -91,7 +90,8 @@ class Queue:
             return answers.locked()
         if endpoint is None:
             return said({"detail": f'Application "{request.match_info["endpoint"]}" not found'}, 404)
-        job = Job(endpoint, body, mode, Wishes.of(request.headers), dict(request.headers))
+        headers = dict(request.headers)
+        job = Job(endpoint, body, mode, Wishes.of(headers), headers, self._account.clock)
         job.ticket = self._work.runners.ticket(job.wishes.priority)
         self._account.accept(job)
         self._start(job)
@@ -107,7 +107,7 @@ class Queue:
         limit = self._settings.calls_per_s
         if limit is None:
             return None
-        now = time.monotonic()
+        now = self._account.clock.now_s()
         while self._moments and self._moments[0] <= now - 1:
             self._moments.popleft()
         if len(self._moments) >= limit:

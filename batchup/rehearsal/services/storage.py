@@ -1,11 +1,11 @@
 """Storage: tokens for uploads, from the REST service."""
 
-import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from aiohttp import web
 
+from batchup.clock import Clock
 from batchup.rehearsal.answers import Answer, said
 from batchup.rehearsal.faults import Fault
 from batchup.rehearsal.gate import Gate
@@ -16,9 +16,10 @@ TOKEN_TYPE = "Bearer"  # noqa: S105 - a scheme's name
 class Tokens:
     """Gives tokens, and knows which are good."""
 
-    def __init__(self, lifetime_s: float) -> None:
-        """Take the real seconds for which a token is good."""
+    def __init__(self, lifetime_s: float, clock: Clock) -> None:
+        """Take the seconds of *clock* for which a token is good."""
         self._lifetime_s = lifetime_s
+        self._clock = clock
         self._ends_s: dict[str, float] = {}
         self.cdn_url = ""
 
@@ -31,8 +32,8 @@ class Tokens:
         if request.query.get("storage_type") != "fal-cdn-v3":
             return said({"detail": "Unknown storage type"}, 400)
         token = f"token-{uuid.uuid4().hex}"
-        self._ends_s[token] = time.monotonic() + self._lifetime_s
-        ends_at = datetime.now(UTC) + timedelta(seconds=self._lifetime_s)
+        self._ends_s[token] = self._clock.now_s() + self._lifetime_s
+        ends_at = self._clock.utc() + timedelta(seconds=self._lifetime_s)
         return said(
             {
                 "token": token,
@@ -45,4 +46,4 @@ class Tokens:
     def good(self, authorization: str) -> bool:
         """Return whether a header names a token that has not ended."""
         scheme, _, token = authorization.partition(" ")
-        return scheme == TOKEN_TYPE and self._ends_s.get(token, 0.0) > time.monotonic()
+        return scheme == TOKEN_TYPE and self._ends_s.get(token, 0.0) > self._clock.now_s()
