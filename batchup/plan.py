@@ -17,6 +17,7 @@ from batchup.spool import Spool
 from batchup.task import Task
 
 BEYOND_LIMIT = "beyond --limit"
+BEYOND_SAMPLE = "beyond --sample"
 NOT_REHEARSED = "not rehearsed"
 LOST = "lost"
 EXPIRED = "result_expired"
@@ -90,6 +91,7 @@ class Choice:
         restore: Replace outputs that somebody changed.
         only: Patterns of inputs; all others stay as they are.
         limit: Run no more than so many tasks.
+        sample: Run no more than so many tasks, which differ as much as they can.
         rehearsal: Leave what somebody beyond this machine would be asked for: outputs to be fetched again, and URLs
             to be read.
     """
@@ -101,6 +103,7 @@ class Choice:
     restore: bool = False
     only: tuple[str, ...] = ()
     limit: int | None = None
+    sample: int | None = None
     rehearsal: bool = False
 
 
@@ -124,7 +127,7 @@ class Plan:
         models: Model -> tasks to run and their price.
         orphans: Ids of tasks that the manifest no longer makes and that are not yet marked so.
         orphaned: Number of all orphans.
-        limited: Whether ``--limit`` left some for later.
+        limited: Whether ``--limit`` or ``--sample`` left some for later.
         output_bytes: Rough size of what would be written.
         numbers: Action and model -> numbers of the steps, in order.
     """
@@ -189,7 +192,7 @@ class Plan:
             self.left[state] += 1
             if state is State.HELD:
                 self.looking.add(step.task.model)
-        self.limited |= step.reason == BEYOND_LIMIT
+        self.limited |= step.reason in {BEYOND_LIMIT, BEYOND_SAMPLE}
         if step.action not in TO_RUN:
             return
         count, total = self.models.get(step.task.model, (0, Decimal(0)))

@@ -1,6 +1,6 @@
 """Tasks and history → plan. Changes nothing, sends nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from batchup import outputs
@@ -14,7 +14,9 @@ from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Skipped
 from batchup.manifest import Manifest
 from batchup.occupied import Occupied
+from batchup.order import ordered
 from batchup.plan import BEYOND_LIMIT, EXPIRED, LOST, NOT_REHEARSED, TO_RUN, Action, Choice, Plan, Step
+from batchup.sample import sampled
 from batchup.spool import Spool
 from batchup.task import Task
 from batchup.twins import SAME, Decision, Twins, ending
@@ -90,12 +92,14 @@ class _Planner:
             if record is not None:
                 record.present = True
         self._note_vanished()
-        for number, which in enumerate(_order(tasks, self._manifest.run.order)):
+        for number, which in enumerate(ordered(tasks, self._manifest.run.order)):
             if number % TICK_EVERY == 0:
                 tick()
             self._add(plan, tasks[which])
         if self._occupied.faults:
             raise ManifestError(self._occupied.faults)
+        if self._choice.sample is not None:
+            plan = sampled(plan, self._choice, self._history, tick)
         self._note_orphans(plan)
         plan.warnings += self._unheard()
         return plan
@@ -169,7 +173,9 @@ class _Planner:
             return Decision(Action.LATER, NOT_REHEARSED, decision.reason)
         if self._choice.only and not self._only.chooses(task.source):
             return Decision(Action.LATER, "not chosen by --only")
-        if self._choice.limit is not None and self._running >= self._choice.limit:
+        # A sample is taken of all, and limited then.
+        limit = self._choice.limit if self._choice.sample is None else None
+        if limit is not None and self._running >= limit:
             return Decision(Action.LATER, BEYOND_LIMIT)
         self._running += 1
         return decision
@@ -283,16 +289,3 @@ class _Planner:
 def _is_foreign(task: Task, action: Action) -> bool:
     """Return whether this machine would fetch something from another one; a provider that does is another matter."""
     return action is Action.HEAL or (bool(task.source.url) and task.provider == "local")
-
-
-def _order(tasks: Spool[Task], order: str) -> Iterator[int]:
-    """Return the numbers of the tasks in the order in which they are to run; equals stay as listed."""
-    keys: Mapping[str, Callable[[Task], float]] = {
-        "smallest": lambda task: task.width * task.height,
-        "largest": lambda task: -task.width * task.height,
-        "cheapest": lambda task: float("inf") if task.cost_usd is None else float(task.cost_usd),
-    }
-    if order not in keys:
-        return iter(range(len(tasks)))
-    key = [keys[order](task) for task in tasks]
-    return iter(sorted(range(len(tasks)), key=key.__getitem__))

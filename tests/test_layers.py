@@ -17,11 +17,11 @@ LAYERS = [
     ["survey"],
     ["dispatcher", "lane"],
     ["attempt", "planner"],
-    ["twins", "asked", "workplace"],
+    ["twins", "asked", "sample", "workplace"],
     ["submission", "limits", "provision", "budget", "cancellation"],
     ["patience"],
     ["occupied", "contents"],
-    ["plan"],
+    ["plan", "order"],
     [
         "batch",
         "bill",
@@ -41,7 +41,7 @@ LAYERS = [
     ["ledger", "providers", "manifest"],
     ["disk", "media", "transport"],
     ["models"],
-    ["events", "retry", "books"],
+    ["events", "retry", "books", "experience"],
     ["task"],
     ["source", "aside", "errors", "clock", "digest", "terminal", "version"],
 ]

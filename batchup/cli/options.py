@@ -1,4 +1,4 @@
-"""Options that every command has, and where the log goes."""
+"""Options that several commands have, and where the log goes."""
 
 import json
 import logging
@@ -7,14 +7,20 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 import msgspec
 
 from batchup.errors import Fault, ManifestError
 
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from batchup.plan import Choice
+
 P = ParamSpec("P")
+A = TypeVar("A")
 R = TypeVar("R")
 
 LOG = logging.getLogger("batchup")
@@ -67,6 +73,88 @@ def common(function: Callable[..., R]) -> Callable[..., R]:
         return function(*args, output=output, **kwargs)
 
     return wrapped
+
+
+def choosing(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options that say what a run does; it gets them as *choice*, *concurrency* and *cap_usd*."""
+
+    @click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Run no more than N tasks; the rest stays pending.",
+    )
+    @click.option(
+        "--sample",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Run N tasks that show what the others will be like: of all sizes, kinds, models and rules.",
+    )
+    @click.option(
+        "--concurrency",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Tasks at a time, instead of the manifest's.",
+    )
+    @click.option(
+        "--only",
+        multiple=True,
+        metavar="PATTERN",
+        help="Only inputs whose path matches, as in .gitignore or as `plan` shows it.",
+    )
+    @click.option("--retry-failed", is_flag=True, help="Run failed tasks again.")
+    @click.option(
+        "--class",
+        "kinds",
+        multiple=True,
+        metavar="CLASS",
+        help="With --retry-failed: only failures of this class.",
+    )
+    @click.option(
+        "--redo", multiple=True, metavar="PATTERN", help="Run done tasks again whose input's path matches."
+    )
+    @click.option(
+        "--resubmit-held",
+        is_flag=True,
+        help="Submit held tasks again, though they may have been paid already.",
+    )
+    @click.option("--restore", is_flag=True, help="Replace outputs that somebody changed since.")
+    @click.option(
+        "--budget",
+        metavar="AMOUNT",
+        help="Cap on the whole job's cost, instead of the manifest's: \"5 USD\".",
+    )
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> R:
+        names = ("limit", "sample", "only", "retry_failed", "kinds", "redo", "resubmit_held", "restore")
+        choice = _choice(**{name: kwargs.pop(name) for name in names})
+        return function(*args, choice=choice, cap_usd=_cap_usd(kwargs.pop("budget")), **kwargs)
+
+    return wrapped
+
+
+def _choice(*, kinds: tuple[str, ...], **asked: Any) -> "Choice":
+    from batchup.inputs import Patterns
+    from batchup.plan import Choice
+
+    if kinds and not asked["retry_failed"]:
+        raise click.UsageError("--class goes with --retry-failed")
+    _parsed("--only", Patterns, asked["only"])
+    _parsed("--redo", Patterns, asked["redo"])
+    return Choice(retry_kinds=frozenset(kinds), **asked)
+
+
+def _cap_usd(budget: str | None) -> "Decimal | None":
+    from batchup.manifest.quantities import usd
+
+    return None if budget is None else _parsed("--budget", usd, budget)
+
+
+def _parsed(option: str, parse: Callable[[A], R], value: A) -> R:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from error
 
 
 def _open_log(*, verbose: bool, file: Path | None, as_json: bool) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchup.cli import print_json, warn
-from batchup.cli.options import Output, common, manifest_argument
+from batchup.cli.options import Output, choosing, common, manifest_argument
 
 if TYPE_CHECKING:
-    from batchup.plan import Plan
+    from decimal import Decimal
+
+    from batchup.plan import Choice, Plan
 
 SHOWN = 40
 """Tasks that a person is shown without asking for more."""
@@ -20,22 +22,30 @@ SHOWN = 40
 @click.command(epilog="Example:  batchup plan holiday.yaml --json | jq '.tasks'")
 @manifest_argument
 @click.option("--all", "everything", is_flag=True, help=f"List every task, not only the first {SHOWN}.")
+@choosing
 @common
-def plan(manifest: Path, *, everything: bool, output: Output) -> int:
+def plan(
+    manifest: Path,
+    *,
+    everything: bool,
+    choice: "Choice",
+    concurrency: int | None,
+    cap_usd: "Decimal | None",
+    output: Output,
+) -> int:
     """Show what `run MANIFEST` would do, task by task, with the reason and the price.
 
-    Changes nothing, sends nothing, and may be asked while a run is going on.
+    The options that `run` has tell what it would do with them. Changes nothing, sends nothing, and may be asked while a run is going on.
     """
     from batchup.history import History
     from batchup.ledger import open_view
     from batchup.manifest import load
-    from batchup.plan import Choice
     from batchup.survey import survey
 
     job = load(manifest)
     with open_view(job.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
-        made = survey(job, history, Choice(), datetime.now(UTC))
+        made = survey(job, history, choice, datetime.now(UTC))
     warn(made.warnings)
     if output.json:
         print_json(_document(made, job.name))
