@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from batchup.cli import print_json, warn
-from batchup.cli.options import Output, common, manifest_argument
+from batchup.cli.options import Output, choosing, common, manifest_argument
 from batchup.cli.run import end_status
 from batchup.terminal import count, escape
 
 if TYPE_CHECKING:
-    from batchup.plan import Plan
+    from batchup.plan import Choice, Plan
     from batchup.rehearsal.stage import Night
     from batchup.run import Outcome
 
@@ -40,16 +40,10 @@ _CALLS = {
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     metavar="N",
-    help="Let the platform's time pass N times as fast.",
+    help="Let time pass N times as fast, for the platform and for all that waits for it.",
 )
 @click.option("--rough", is_flag=True, help="A bad night: one call in ten meets some passing fault.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Run no more than N tasks.")
-@click.option(
-    "--concurrency",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Tasks at a time, instead of the manifest's.",
-)
+@choosing
 @common
 def rehearse(
     manifest: Path,
@@ -57,25 +51,30 @@ def rehearse(
     blank: bool,
     speed: float,
     rough: bool,
-    limit: int | None,
+    choice: "Choice",
     concurrency: int | None,
+    cap_usd: "Decimal | None",
     output: Output,
 ) -> int:
     """Run MANIFEST against a fal of our own on this machine: nothing is paid, and no key is read.
 
-    Expansion, limits and report are the real ones. Outputs and a copy of the ledger go to a temporary folder that is
-    told at the end; the job's own are not touched. No hook is run, nobody is told, no URL is read. Local models do
-    their work as ever. Ends with the exit status that the run would end with.
+    Expansion, limits and report are the real ones, and so are the options that `run` has. Outputs and a copy of the
+    ledger, with nothing in flight and nothing held, go to a temporary folder that is told at the end; the job's own are
+    not touched. No hook is run, nobody is told, no URL is read. Local models do their work as ever.
+
+    With --speed 60 a minute's wait is over in a second: retries, Retry-After, lost answers, opening hours. Work,
+    transfers and time limits (`timeouts`) keep their real time. Ends with the exit status that the run would end with.
     """
     import anyio
 
     from batchup.manifest import load
     from batchup.progress import Progress
-    from batchup.rehearsal.stage import Wishes
+    from batchup.rehearsal.stage import BAD_NIGHT, NO_FAULTS, Wishes
     from batchup.rehearsal.stage import rehearse as rehearse_manifest
 
     job = load(manifest)
-    wishes = Wishes(speed, blank, rough, limit, concurrency)
+    faults = BAD_NIGHT if rough else NO_FAULTS
+    wishes = Wishes(speed, blank, faults, choice, concurrency, cap_usd)
     progress = Progress(show=not output.quiet, color=output.color)
 
     def tell(plan: "Plan") -> None:
@@ -99,7 +98,7 @@ def rehearse(
 
 def _lines(night: "Night", outcome: "Outcome") -> Iterator[str]:
     """Yield what a summary does not tell."""
-    from batchup.manifest.quantities import format_usd
+    from batchup.manifest.quantities import format_duration, format_usd
 
     billed, estimated = (format_usd(Decimal(str(usd))) for usd in (night.billed_usd, night.estimated_usd))
     unknown = f", and {count(night.unpriced, 'task')} of unknown price" if night.unpriced else ""
@@ -109,6 +108,9 @@ def _lines(night: "Night", outcome: "Outcome") -> Iterator[str]:
     yield _row("calls", ", ".join(calls) or "none")
     if night.faults:
         yield _row("faults", f"{count(night.faults, 'call')} met one")
+    if night.speed != 1 and outcome.summary is not None:
+        would, took = (format_duration(s) for s in (outcome.summary.elapsed_s, night.took_s))
+        yield _row("time", f"about {would} of the night, in {took} here")
     if night.not_rehearsed:
         tasks = count(night.not_rehearsed, "task")
         yield _row("left", f"{tasks}, whose URL would be read here, or whose output would be fetched again")

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 from anyio import to_thread
 
 from batchup.catalogue import Catalogue
+from batchup.clock import SystemClock
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.models.base import FalModel
@@ -19,6 +21,7 @@ from batchup.rehearsal.endpoints import EIGHT, Custom
 from batchup.rehearsal.faults import Faults, rough
 from batchup.rehearsal.server import Fal, open_fal
 from batchup.rehearsal.settings import Settings
+from batchup.rehearsal.tempo import Tempo
 from batchup.run import Options, Outcome, Reporter, run
 from batchup.source import to_path
 
@@ -30,26 +33,30 @@ TASK_S = 2.0
 URL_SIZE = (1920, 1080)
 """What an input that is a URL is taken for, in pixels: nobody reads it."""
 
-BAD_NIGHT = 0.1
-"""Part of all calls that meet a fault in a bad night."""
+NO_FAULTS = Faults()
+BAD_NIGHT = rough(0.1)
+"""One call in ten meets a passing fault."""
 
 
-class Wishes(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Wishes:
     """How a rehearsal is to be.
 
     Attributes:
-        speed: Seconds of the platform's that pass in a real one.
+        speed: Seconds of the night's that pass in a real one, for the platform and for all that waits for it.
         blank: Cheap outputs of the right size, instead of upscaled ones.
-        rough: Whether calls meet passing faults.
-        limit: Run no more than so many tasks.
+        faults: What goes wrong.
+        choice: What is asked of the run.
         concurrency: Tasks at a time, instead of the manifest's.
+        budget_usd: Cap in USD, instead of the manifest's.
     """
 
     speed: float = 1.0
     blank: bool = False
-    rough: bool = False
-    limit: int | None = None
+    faults: Faults = NO_FAULTS
+    choice: Choice = field(default_factory=Choice)
     concurrency: int | None = None
+    budget_usd: Decimal | None = None
 
 
 class Night(msgspec.Struct, frozen=True):
@@ -63,6 +70,8 @@ class Night(msgspec.Struct, frozen=True):
         accepted: Requests that were accepted.
         calls: What they were for -> their number.
         faults: Calls that met one.
+        speed: Seconds of the night's that passed in a real one.
+        took_s: How long it took, in real seconds; the summary's are the night's.
     """
 
     folder: str
@@ -76,6 +85,7 @@ class Night(msgspec.Struct, frozen=True):
     calls: dict[str, int]
     faults: int
     speed: float
+    took_s: float
 
 
 async def rehearse(
@@ -100,10 +110,12 @@ async def rehearse(
         staged = relocated(manifest, folder)
         if manifest.ledger_path.exists():
             await to_thread.run_sync(draft, manifest.ledger_path, staged.ledger_path)
-        async with open_fal(settings(manifest, wishes)) as fal:
-            outcome = await run(staged, _options(manifest, staged, wishes, fal, tell), reporter)
+        # One clock for both sides: the moments that they tell each other must be comparable.
+        tempo = Tempo(wishes.speed, SystemClock())
+        async with open_fal(settings(manifest, wishes), clock=tempo) as fal:
+            outcome = await run(staged, _options(manifest, staged, wishes, fal, tell), reporter, tempo)
             _give_back(outcome.plan, manifest.output_dir, staged.output_dir)
-            night = _night(outcome.plan, fal, staged, folder, wishes)
+            night = _night(outcome, fal, staged, folder, wishes)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -123,12 +135,11 @@ def settings(manifest: Manifest, wishes: Wishes) -> Settings:
     return Settings(
         task_s=TASK_S,
         task_spread=0.5,
-        time_scale=wishes.speed,
         outputs="blank" if wishes.blank else "real",
         foreign=URL_SIZE,
         prices=_prices(manifest, catalogue),
         custom=tuple(_own(manifest, catalogue)),
-        faults=rough(BAD_NIGHT) if wishes.rough else Faults(),
+        faults=wishes.faults,
     )
 
 
@@ -168,8 +179,9 @@ def _options(manifest: Manifest, staged: Manifest, wishes: Wishes, fal: Fal, tel
         return True
 
     return Options(
-        choice=Choice(limit=wishes.limit, rehearsal=True),
+        choice=replace(wishes.choice, rehearsal=True),
         concurrency=wishes.concurrency,
+        budget_usd=wishes.budget_usd,
         confirm=confirm,
         environment=fal.environment(),
         stands_for=manifest,
@@ -199,7 +211,8 @@ def _give_back(plan: Plan, home: Path, stage: Path) -> None:
             link.unlink()
 
 
-def _night(plan: Plan, fal: Fal, staged: Manifest, folder: Path, wishes: Wishes) -> Night:
+def _night(outcome: Outcome, fal: Fal, staged: Manifest, folder: Path, wishes: Wishes) -> Night:
+    plan, summary = outcome.plan, outcome.summary
     models = [model for action, model in plan.numbers if action is Action.LATER]
     later = (step for model in models for step in plan.pick_model(Action.LATER, model))
     return Night(
@@ -214,6 +227,7 @@ def _night(plan: Plan, fal: Fal, staged: Manifest, folder: Path, wishes: Wishes)
         calls=dict(fal.calls),
         faults=fal.record.faults.total(),
         speed=wishes.speed,
+        took_s=round((summary.elapsed_s if summary else 0) / wishes.speed, 2),
     )
 
 

@@ -9,7 +9,9 @@ import anyio
 import pytest
 
 from batchup.manifest import load
+from batchup.plan import Choice
 from batchup.progress import Progress
+from batchup.rehearsal import Cut, Faults, Script, answers
 from batchup.rehearsal.stage import Wishes, rehearse
 from tests.fal.job import MODEL, Job, fal_of
 from tests.library import events, outputs, photo, size
@@ -176,7 +178,7 @@ def test_limits_are_the_real_ones_and_so_is_the_exit_status(call, tmp_path):
 def test_a_bad_night_is_survived_and_nothing_is_billed_twice(call, tmp_path):
     job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 300ms}}", photos=8)
 
-    status, told = rehearsed(call, job, *QUICK, "--rough")
+    status, told = rehearsed(call, job, "--blank", "--speed", "100", "--rough")
 
     assert (status, told["tasks"]["done"]) == (0, 8)
     assert told["rehearsal"]["faults"] > 0
@@ -198,3 +200,108 @@ def test_the_copy_of_the_ledger_is_a_ledger(call, job):
     ledger = Path(told["rehearsal"]["ledger"])
     assert len(events(ledger, "done")) == 3
     assert call("ledger", "verify", ledger).status == 0
+
+
+BAD = {
+    "429": Script("submit", answers.too_many(30.0), times=2),
+    "429 with a date": Script("submit", answers.too_many(30.0, form="date")),
+    "a lost answer": Script("submit", Cut("before")),
+    "a broken status": Script("status", answers.broken(500), times=4),
+}
+"""What a run waits out, for half a minute and more."""
+
+
+@pytest.mark.parametrize("faults", BAD)
+async def test_all_that_is_waited_for_passes_as_fast_as_was_asked_for(tmp_path, faults):
+    job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 2m}}\nretry: {{initial: 1m, max: 1m}}", photos=2)
+    wishes = Wishes(speed=200, blank=True, faults=Faults((BAD[faults],)))
+
+    outcome, night, _ = await rehearse(load(job.file), wishes, Progress(show=False))
+
+    summary = outcome.summary
+    assert summary is not None
+    assert (summary.tasks.done, night.faults) == (2, BAD[faults].times)
+    assert night.took_s < 3
+    assert summary.elapsed_s == pytest.approx(night.took_s * 200, abs=2)
+
+
+async def test_a_rest_that_was_asked_for_counts_whole_in_the_nights_own_time(tmp_path):
+    job = Job(tmp_path, photos=1)
+    faults = Faults((Script("submit", answers.too_many(30.0)),))
+
+    outcome, night, _ = await rehearse(
+        load(job.file), Wishes(speed=200, blank=True, faults=faults), Progress(show=False)
+    )
+
+    assert outcome.summary is not None
+    assert outcome.summary.elapsed_s >= 30
+    (retried,) = events(Path(night.ledger), "retried")
+    assert retried["wait_s"] >= 30
+
+
+async def test_storage_tokens_and_history_last_as_long_as_the_nights_time_says(tmp_path):
+    """An hour of the night passes between two runs of calls: what was told before must still be comparable."""
+    job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 2m}}\nrun: {{concurrency: 1}}", photos=3)
+    scripts = (Script("submit", answers.too_many(4000.0), nth=2), Script("submit", Cut("after"), nth=4))
+
+    outcome, night, _ = await rehearse(
+        load(job.file), Wishes(speed=5000, blank=True, faults=Faults(scripts)), Progress(show=False)
+    )
+
+    assert outcome.summary is not None
+    assert outcome.summary.tasks.done == 3
+    assert (night.accepted, night.calls["submit"]) == (3, 4)
+
+
+def test_the_time_of_the_night_and_the_real_one_are_both_told(call, job):
+    answer = call("rehearse", job.file, *QUICK)
+
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("  time"))
+    assert "of the night, in" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "done", "stopped"),
+    [
+        (("--only", "1.png"), 1, None),
+        (("--limit", "2"), 2, "limit"),
+        (("--sample", "1"), 1, "limit"),
+        (("--budget", "0.20 USD"), 2, "budget"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_what_is_asked_of_a_run_can_be_asked_of_its_rehearsal(call, tmp_path, options, done, stopped):
+    job = Job(tmp_path, "model: fal/topaz-image")
+
+    status, told = rehearsed(call, job, *QUICK, *options)
+
+    assert (status, told["tasks"]["done"], told["stopped"]) == (3 if stopped else 0, done, stopped)
+    assert told["rehearsal"]["accepted"] == done
+
+
+def test_concurrency_is_that_of_the_command_line(call, tmp_path):
+    job = Job(tmp_path, photos=4)
+
+    _, told = rehearsed(call, job, "--blank", "--speed", "20", "--concurrency", "1")
+
+    ledger = events(Path(told["rehearsal"]["ledger"]))
+    order = [event["event"] for event in ledger if event["event"] in {"submitting", "result"}]
+    assert order == ["submitting", "result"] * 4
+
+
+async def test_what_failed_is_tried_again_where_that_is_asked_for(tmp_path, monkeypatch):
+    job = Job(tmp_path, photos=1)
+    async with fal_of(monkeypatch, Script("task", answers.model_error("image_too_small"))):
+        await job.run()
+
+    _, left, _ = await again(job)
+    _, tried, _ = await again(job, choice=Choice(retry_failed=True))
+
+    assert (left.accepted, tried.accepted) == (0, 1)
+
+
+def test_a_budget_that_is_none_is_told_in_words(call, job):
+    answer = call("rehearse", job.file, "--budget", "much")
+
+    assert answer.status == 2
+    assert "--budget" in answer.err
