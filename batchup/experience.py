@@ -1,0 +1,112 @@
+"""Experience: how long a model's tasks have taken, and what they were charged, by the pixels that came out."""
+
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+
+REMEMBERED = 64
+"""Latest tasks of each model that are remembered."""
+
+NEIGHBOURS = 16
+"""Of those, how many of the nearest in size tell about another task."""
+
+ENOUGH = 5
+"""Tasks that outweigh what was stated of a model beforehand."""
+
+HIGH = 0.9
+"""The part of those that a guess is to cover: it leans high."""
+
+
+Lesson = tuple[int, float, str | None]
+"""What one task took: pixels of its output, seconds from its submission to its end, and what it was charged as text."""
+
+
+class Experience:
+    """What is known of each model from its latest tasks, and how that applies to others.
+
+    A guess for a larger output grows with its pixels; for a smaller one it shrinks only below half the size, and then
+    to twice its share, since no work is without a beginning. Of the nearest tasks it covers nine tenths.
+    """
+
+    def __init__(self) -> None:
+        self._lessons: dict[str, deque[Lesson]] = {}
+        self._told: dict[tuple[str, str, int], float | None] = {}
+
+    def learn(self, model: str, pixels: int, seconds: float, charged_usd: str | None) -> None:
+        """Take in a task that was really run, and not copied or only fetched again. Costs next to nothing.
+
+        Args:
+            model: Its name.
+            pixels: Of its output, all frames together; 0 where unknown.
+            seconds: From its submission to its end.
+            charged_usd: As the ledger has it; None where nobody knows.
+        """
+        lessons = self._lessons.get(model)
+        if lessons is None:
+            lessons = self._lessons[model] = deque(maxlen=REMEMBERED)
+        lessons.append((pixels, seconds, charged_usd))
+        if self._told:
+            self._told.clear()
+
+    def expected_s(self, model: str, pixels: int) -> float | None:
+        """Return how many seconds a task takes from its submission on; None where nothing is known of the model.
+
+        Args:
+            model: Its name.
+            pixels: Of the output, all frames together; 0 where unknown.
+        """
+        return self._guess("s", model, pixels, _seconds)
+
+    def charged_usd(self, model: str, pixels: int, stated_usd: Decimal) -> Decimal:
+        """Return what a task will be charged whose price only the work tells.
+
+        Args:
+            model: Its name.
+            pixels: Of the output, all frames together.
+            stated_usd: What is to be expected by what is said of the model. Until :data:`ENOUGH` tasks say otherwise,
+                it is no less.
+        """
+        guess = self._guess("usd", model, pixels, _charge)
+        if guess is None:
+            return stated_usd
+        usd = Decimal(repr(guess))
+        known = sum(1 for lesson in self._lessons[model] if _charge(lesson))
+        return usd if known >= ENOUGH else max(usd, stated_usd)
+
+    def _guess(self, what: str, model: str, pixels: int, figure: Callable[[Lesson], float]) -> float | None:
+        """Return what covers :data:`HIGH` of a model's figures, scaled; kept until more is learned."""
+        asked = what, model, pixels
+        if asked not in self._told:
+            lessons = reversed(self._lessons.get(model, ()))
+            figures = [(one[0], value) for one in lessons if (value := figure(one))]
+            self._told[asked] = _covering(figures, pixels)
+        return self._told[asked]
+
+
+def _seconds(lesson: Lesson) -> float:
+    return lesson[1]
+
+
+def _charge(lesson: Lesson) -> float:
+    return float(lesson[2] or 0)
+
+
+def _covering(figures: list[tuple[int, float]], pixels: int) -> float | None:
+    """Return what covers :data:`HIGH` of (pixels, figure) pairs, as they apply to an output of *pixels*."""
+    if pixels:
+        # The latest come first, and stay so among equals.
+        figures = sorted(figures, key=lambda one: _distance(one[0], pixels))[:NEIGHBOURS]
+    scaled = sorted(value * _factor(size, pixels) for size, value in figures)
+    return scaled[min(len(scaled) - 1, int(HIGH * len(scaled)))] if scaled else None
+
+
+def _distance(size: int, pixels: int) -> float:
+    return max(size / pixels, pixels / size) if size else float("inf")
+
+
+def _factor(size: int, pixels: int) -> float:
+    """Return how many times what an output of *size* took is expected of one of *pixels*."""
+    if not size or not pixels:
+        return 1.0
+    ratio = pixels / size
+    return max(ratio, min(1.0, 2 * ratio))
