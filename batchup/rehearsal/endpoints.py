@@ -7,7 +7,7 @@ Source: https://fal.ai/models, the API pages of the eight, read 2026-11.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import floor
+from math import floor, inf
 from typing import Any, Literal
 
 import msgspec
@@ -86,7 +86,7 @@ def _seedvr(params: Mapping[str, Any], size: Size) -> Size:
     return by(params, size)
 
 
-_SEED = Number(0, 2**32, whole=True)
+_SEED = Number(-inf, inf, whole=True)
 _SEEDVR: Mapping[str, Rule] = {
     "upscale_mode": Choice(("factor", "target"), "factor"),
     "upscale_factor": Number(1, 10, 2),
@@ -130,7 +130,7 @@ def _crystal(owner: str) -> Endpoint:
         {
             "scale_factor": Number(1, 200, 2),
             "creativity": Number(0, 10),
-            "output_format": Choice(("jpg", "png")),
+            "output_format": Choice(("jpg", "png"), "jpg"),
         },
     )
 
@@ -172,7 +172,7 @@ _EIGHT = (
             "scale": Number(1, 8, 2),
             "model": Choice(_ESRGAN_MODELS, "RealESRGAN_x4plus"),
             "face": Flag(False),
-            "tile": Number(0, 10_000, 0, whole=True),
+            "tile": Number(0, inf, 0, whole=True),
             "output_format": Choice(("png", "jpeg"), "png"),
         },
     ),
@@ -234,13 +234,14 @@ _EIGHT = (
         _by("upscale_factor"),
         prices.TOPAZ_VIDEO,
         {
-            "upscale_factor": Number(1, 8, 2),
+            "upscale_factor": Number(1, 4, 2),
             "face_enhancement": Flag(True),
             "face_enhancement_strength": Number(0, 1, 0.8),
             "model": Choice(_TOPAZ_VIDEO_MODELS),
-            "target_fps": Number(1, 120, whole=True),
+            "target_fps": Number(16, 60, whole=True),
             "H264_output": Flag(),
-            **dict.fromkeys(("compression", "noise", "halo", "grain", "recover_detail"), _PART),
+            **dict.fromkeys(("compression", "noise", "halo", "recover_detail"), _PART),
+            "grain": Number(0, 0.1),
         },
     ),
 )

@@ -82,11 +82,19 @@ def _topaz_image(made: Made) -> Decimal:
     return low_units + (high_units - low_units) * (made.megapixels - low) / (high - low)
 
 
+_PLAIN_FPS = 31
+"""Below so many frames a second a video costs the plain price: 30, and what a rounded duration makes of them."""
+
+
 def _topaz_video(made: Made) -> Decimal:
-    """Return units of 0.01 USD: seconds, by the height of the output."""
+    """Return units of 0.01 USD: seconds, by the height of the output; twice as many where its frames follow faster.
+
+    "Price doubles for 60fps output" is all that is published; what lies between 30 and 60 is taken for the dearer one.
+    """
     height = made.size.height
     factor = 1 if height <= 720 else 2 if height <= 1080 else 8  # noqa: PLR2004 - the steps of the price
-    return made.seconds * factor
+    fps = made.params.get("target_fps") or (made.frames / made.seconds if made.seconds else 0)
+    return made.seconds * factor * (1 if fps < _PLAIN_FPS else 2)
 
 
 _BYTEDANCE = {"1080p": 1, "2k": 2, "4k": 4}

@@ -41,7 +41,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any], tuple[int, int], str, str]] = {
     "esrgan is PNG": (ESRGAN, {"scale": 3}, (144, 108), "PNG", "image/png"),
     "esrgan as JPEG": (ESRGAN, {"output_format": "jpeg"}, (96, 72), "JPEG", "image/jpeg"),
     "topaz as PNG": (TOPAZ, {"upscale_factor": 4, "output_format": "png"}, (192, 144), "PNG", "image/png"),
-    "crystal": (CRYSTAL, {"scale_factor": 5}, (240, 180), "PNG", "image/png"),
+    "crystal is JPEG": (CRYSTAL, {"scale_factor": 5}, (240, 180), "JPEG", "image/jpeg"),
     "crystal of today": (
         "clarityai/crystal-upscaler",
         {"creativity": 1, "output_format": "jpg"},
@@ -168,6 +168,12 @@ BILLS = {
         Decimal("0.4") * 80 * Decimal("0.0072"),
     ),
     "topaz-video by seconds": (TOPAZ_VIDEO, {}, Decimal("0.4"), Decimal("0.4") * Decimal("0.01")),
+    "topaz-video at 60 fps": (
+        TOPAZ_VIDEO,
+        {"target_fps": 60},
+        Decimal("0.8"),
+        Decimal("0.8") * Decimal("0.01"),
+    ),
 }
 
 
