@@ -20,6 +20,12 @@ HIGH = 0.9
 Lesson = tuple[int, float, str | None]
 """What one task took: pixels of its output, seconds from its submission to its end, and what it was charged as text."""
 
+Figure = Callable[[Lesson], float]
+"""Picks what is asked about from a lesson; 0 where it is unknown."""
+
+KEPT = 1000
+"""Guesses that are kept, until more is learned: a run asks for the same again and again."""
+
 
 class Experience:
     """What is known of each model from its latest tasks, and how that applies to others.
@@ -30,7 +36,8 @@ class Experience:
 
     def __init__(self) -> None:
         self._lessons: dict[str, deque[Lesson]] = {}
-        self._told: dict[tuple[str, str, int], float | None] = {}
+        self._figures: dict[tuple[Figure, str], list[tuple[int, float]]] = {}
+        self._told: dict[tuple[Figure, str, int], float | None] = {}
 
     def learn(self, model: str, pixels: int, seconds: float, charged_usd: str | None) -> None:
         """Take in a task that was really run, and not copied or only fetched again. Costs next to nothing.
@@ -45,7 +52,8 @@ class Experience:
         if lessons is None:
             lessons = self._lessons[model] = deque(maxlen=REMEMBERED)
         lessons.append((pixels, seconds, charged_usd))
-        if self._told:
+        if self._figures:
+            self._figures.clear()
             self._told.clear()
 
     def expected_s(self, model: str, pixels: int) -> float | None:
@@ -55,7 +63,7 @@ class Experience:
             model: Its name.
             pixels: Of the output, all frames together; 0 where unknown.
         """
-        return self._guess("s", model, pixels, _seconds)
+        return self._guess(_seconds, model, pixels)
 
     def charged_usd(self, model: str, pixels: int, stated_usd: Decimal) -> Decimal:
         """Return what a task will be charged whose price only the work tells.
@@ -66,21 +74,27 @@ class Experience:
             stated_usd: What is to be expected by what is said of the model. Until :data:`ENOUGH` tasks say otherwise,
                 it is no less.
         """
-        guess = self._guess("usd", model, pixels, _charge)
+        guess = self._guess(_charge, model, pixels)
         if guess is None:
             return stated_usd
         usd = Decimal(repr(guess))
-        known = sum(1 for lesson in self._lessons[model] if _charge(lesson))
-        return usd if known >= ENOUGH else max(usd, stated_usd)
+        return usd if len(self._figures_of(_charge, model)) >= ENOUGH else max(usd, stated_usd)
 
-    def _guess(self, what: str, model: str, pixels: int, figure: Callable[[Lesson], float]) -> float | None:
+    def _guess(self, figure: Figure, model: str, pixels: int) -> float | None:
         """Return what covers :data:`HIGH` of a model's figures, scaled; kept until more is learned."""
-        asked = what, model, pixels
+        asked = figure, model, pixels
         if asked not in self._told:
-            lessons = reversed(self._lessons.get(model, ()))
-            figures = [(one[0], value) for one in lessons if (value := figure(one))]
-            self._told[asked] = _covering(figures, pixels)
+            if len(self._told) == KEPT:
+                self._told.clear()
+            self._told[asked] = _covering(self._figures_of(figure, model), pixels)
         return self._told[asked]
+
+    def _figures_of(self, figure: Figure, model: str) -> list[tuple[int, float]]:
+        """Return pixels and figure of each task that has one, the latest first."""
+        if (figure, model) not in self._figures:
+            lessons = reversed(self._lessons.get(model, ()))
+            self._figures[figure, model] = [(one[0], value) for one in lessons if (value := figure(one))]
+        return self._figures[figure, model]
 
 
 def _seconds(lesson: Lesson) -> float:

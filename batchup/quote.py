@@ -60,12 +60,12 @@ class Quote:
 
     async def today(self, plan: Plan, history: History) -> tuple[Plan, Catalogue]:
         """Return the plan at today's prices where they are higher than the table's, and the models at them."""
-        catalogue = Catalogue(self.manifest)
+        catalogue = Catalogue(self.manifest, experience=history.experience)
         paid = [name for name, (_, usd) in plan.models.items() if usd]
         live = await live_prices(self.manifest, catalogue, paid, self.clock, self.environment) if paid else {}
         if not live:
             return plan, catalogue
-        catalogue = Catalogue(self.manifest, live)
+        catalogue = Catalogue(self.manifest, live, history.experience)
         again = await self.plan(history, catalogue)
         again.warnings += [
             Fault("", 0, 0, f"fal asks {usd} USD a unit for {name} today, more than was known; that is used")

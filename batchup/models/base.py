@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from batchup.models.billing import FLAT, Quantity
+from batchup.models.billing import FLAT, Quantity, compute_seconds
 from batchup.models.prices import Per, Priced, UnitPrice
 from batchup.source import Kind, Media, Size
 
@@ -123,6 +123,8 @@ class FalModel:
         output: Path to the file in the answer, with dots: ``image``, ``images.0``.
         price: Of one unit; None where nobody has said it.
         quantity: How many units one output is.
+        learned: Takes the pixels that come out and the price that is to be expected by what is said of the model.
+            Gives the price by what earlier tasks were charged, where only the work tells it.
     """
 
     name: str
@@ -138,6 +140,7 @@ class FalModel:
     price: UnitPrice | None
     quantity: Quantity
     endpoint: str = ""
+    learned: Callable[[int, Decimal], Decimal] | None = None
 
     def size(self, params: Any, media: Media) -> Size | None:
         """See :meth:`Model.size`."""
@@ -181,8 +184,16 @@ class FalModel:
 
     def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:
         """See :meth:`Model.price_usd`."""
-        units = self.units(params, media)
-        return self._usd(units, unit_usd)
+        usd = self._usd(self.units(params, media), unit_usd)
+        size = self.size(params, media) if self.learned is not None and media is not None else None
+        if self.learned is None or media is None or size is None or not usd:
+            return usd
+        return self.learned(size.pixels * max(1, media.frames), usd)
+
+    @property
+    def is_priced_by_work(self) -> bool:
+        """Whether only the work tells the price: beforehand it is an estimate."""
+        return self.quantity is compute_seconds
 
     def charged_usd(
         self,
