@@ -14,7 +14,15 @@ from batchup import events, outputs
 from batchup.aside import aside
 from batchup.clock import Clock
 from batchup.disk import translated
-from batchup.errors import FatalError, GoneError, LeftError, RejectedError, SubmissionUnknown, TransientError
+from batchup.errors import (
+    FatalError,
+    GoneError,
+    LeftError,
+    PostponedError,
+    RejectedError,
+    SubmissionUnknown,
+    TransientError,
+)
 from batchup.events import Done
 from batchup.patience import Record
 from batchup.plan import EXPIRED, Step
@@ -35,6 +43,7 @@ class Attempts:
         record: Makes events durable, in order, and returns then.
         ahead: Bounds what is brought to the provider at once.
         stop: Called with what makes further work useless.
+        put_back: Called with a step that a limit does not allow to begin: perhaps later in this run.
     """
 
     provider: Provider
@@ -44,6 +53,7 @@ class Attempts:
     clock: Clock
     ahead: anyio.Semaphore
     stop: Callable[[FatalError], None]
+    put_back: Callable[[Step], None] = lambda _step: None
 
     async def run(self, step: Step) -> None:
         """Run one task to its end, whatever that is, and record it."""
@@ -109,12 +119,14 @@ class Attempts:
         except GoneError as error:
             message = f"it was paid, and its result can be fetched no more ({error}); --redo runs it again, for its price"
             await self._give_up(step, EXPIRED, message)
+        except PostponedError:
+            self.put_back(step)
         except LeftError:
             pass  # it stays as it is; the next run takes it up
         except TransientError as error:
             await self._give_up(step, error.kind, str(error), may_retry=True)
         except SubmissionUnknown as error:
-            await self._hold(step, str(error), step.task.cost_usd)
+            await self._hold(step, str(error), self.submissions.budget.price_usd(step.task))
 
     async def _translated(self, step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
         """Tell a disk that refuses from an input that cannot be read."""
@@ -148,7 +160,7 @@ class Attempts:
                 kind=kind,
                 message=message,
                 may_retry=may_retry,
-                reserved_usd=step.task.cost_usd if may_cost else None,
+                reserved_usd=self.submissions.budget.price_usd(step.task) if may_cost else None,
                 at=self.clock.utc(),
             )
         )
@@ -196,7 +208,7 @@ class Attempts:
             attempt=known.attempt,
             endpoint="",
             body={},
-            reserved_usd=step.task.cost_usd,
+            reserved_usd=self.submissions.budget.price_usd(step.task),
             at=now,
         )
         settled = events.Retried(

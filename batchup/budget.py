@@ -1,52 +1,123 @@
-"""The budget: reserved before a submission, settled by what was charged, never passed."""
+"""The budget: claimed before anything is begun, reserved before a submission, settled by what was charged, never passed."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from enum import Enum
 
-from batchup.errors import LeftError
+from batchup.bell import Bell
+from batchup.errors import PostponedError
 from batchup.history import History
+from batchup.task import Task
+
+Price = Callable[[Task], Decimal | None]
+"""Tells what a task is expected to cost, in USD; None where nobody knows."""
+
+
+class Fit(Enum):
+    """Whether something is covered."""
+
+    YES = "yes"
+    NOT_BY_MODEL = "not by its model's budget"
+    NOT_BY_RUN = "not by the run's budget"
 
 
 class Budget:
-    """A cap on what is charged, in flight, unconfirmed and held, over all runs of a ledger.
+    """Caps on what is charged, in flight, unconfirmed and held, over all runs of a ledger.
+
+    What was begun in this run and is not yet in the ledger counts as well: it is claimed. Nothing is awaited between
+    the look and the claim, so that however many ask at once, they never pass a cap together.
 
     Attributes:
-        cap_usd: None where there is none.
-        refused: Whether a task did not fit any more.
+        cap_usd: For the whole job; None where there is none.
+        caps_usd: For single models.
+        refused: Whether a task was left because it did not fit.
+        live: Number of paid steps under way: as long as there are any, more may come to fit.
     """
 
-    def __init__(self, cap_usd: Decimal | None, history: History) -> None:
+    def __init__(
+        self,
+        cap_usd: Decimal | None,
+        history: History,
+        caps_usd: Mapping[str, Decimal] | None = None,
+        *,
+        price: Price = lambda task: task.cost_usd,
+        bell: Bell | None = None,
+    ) -> None:
         self.cap_usd = cap_usd
+        self.caps_usd = caps_usd or {}
         self.refused = False
+        self.live = 0
+        self._price, self._bell = price, bell
         self._history = history
-        self._asked_usd = Decimal(0)
+        self._claims: dict[str, Decimal] = {}
+        self._claimed: defaultdict[str, Decimal] = defaultdict(Decimal)
 
-    def fits(self, price_usd: Decimal | None) -> bool:
-        """Return whether a price is covered now."""
-        if self.cap_usd is None or price_usd == 0:
-            return True
-        money = self._history.money
-        taken_usd = money.charged + money.reserved + self._asked_usd
-        fits = price_usd is not None and taken_usd + price_usd <= self.cap_usd
-        self.refused |= not fits
-        return fits
+    def price_usd(self, task: Task) -> Decimal | None:
+        """Return what a task is expected to cost as things stand."""
+        return self._price(task)
+
+    def fit(self, task: Task) -> Fit:
+        """Return whether a task that has claimed nothing is covered now."""
+        price_usd = self._price(task)
+        if price_usd == 0:
+            return Fit.YES
+        cap_usd = self.caps_usd.get(task.model)
+        if cap_usd is not None:
+            money, claimed_usd = self._history.money_of(task.model), self._claimed[task.model]
+            if price_usd is None or money.charged + money.reserved + claimed_usd + price_usd > cap_usd:
+                return Fit.NOT_BY_MODEL
+        if self.cap_usd is not None:
+            money, claimed_usd = self._history.money, sum(self._claimed.values(), Decimal(0))
+            if price_usd is None or money.charged + money.reserved + claimed_usd + price_usd > self.cap_usd:
+                return Fit.NOT_BY_RUN
+        return Fit.YES
+
+    def claim(self, task: Task) -> Fit:
+        """Claim a task's price before it is begun, if it is covered."""
+        fit = self.fit(task)
+        if fit is Fit.YES:
+            self._claim(task)
+        return fit
+
+    def _claim(self, task: Task) -> None:
+        price_usd = self._price(task)
+        if price_usd:
+            self._claims[task.id] = price_usd
+            self._claimed[task.model] += price_usd
+
+    def drop(self, task: Task) -> None:
+        """Give up what a task has claimed and not reserved. May be called again."""
+        price_usd = self._claims.pop(task.id, None)
+        if price_usd is not None:
+            self._claimed[task.model] -= price_usd
+            self._ring()
 
     @contextmanager
-    def reserve(self, price_usd: Decimal | None) -> Iterator[None]:
-        """Hold a price while the block makes its reservation durable; from then on the history counts it.
-
-        Nothing is awaited between the look and the hold, so that however many ask at once, they never pass the cap
-        together.
-
-        Raises:
-            LeftError: It does not fit, or has no price. The task stays pending.
-        """
-        if not self.fits(price_usd):
-            raise LeftError("the budget does not cover it", kind="budget")
-        held_usd = price_usd or Decimal(0)
-        self._asked_usd += held_usd
+    def begun(self) -> Iterator[None]:
+        """Count a paid step as under way while the block lasts."""
+        self.live += 1
         try:
             yield
         finally:
-            self._asked_usd -= held_usd
+            self.live -= 1
+            self._ring()
+
+    @contextmanager
+    def reserve(self, task: Task) -> Iterator[Decimal | None]:
+        """Give the price to reserve, while the block makes its reservation durable; from then on the history counts it.
+
+        Raises:
+            PostponedError: It is not covered, or has no price. The task stays pending.
+        """
+        if task.id not in self._claims and self.claim(task) is not Fit.YES:
+            raise PostponedError("the budget does not cover it", kind="budget")
+        try:
+            yield self._claims.get(task.id, self._price(task))
+        finally:
+            self.drop(task)
+
+    def _ring(self) -> None:
+        if self._bell is not None:
+            self._bell.ring()

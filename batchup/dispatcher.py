@@ -1,45 +1,43 @@
-"""Workers on one bounded stream."""
+"""Workers that take what is next."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from batchup.shutdown import Shutdown
 
 T = TypeVar("T")
+Take = Callable[[], Awaitable[T | None]]
+"""Returns what is next, however long that takes; None when nothing is."""
 
 
-async def dispatch(
-    items: Iterable[T], work: Callable[[T], Awaitable[None]], *, workers: int, shutdown: Shutdown
-) -> None:
-    """Call *work* for each of *items*, *workers* at a time, until they end or *shutdown* drains.
+async def dispatch(take: Take[T], work: Callable[[T], Awaitable[None]], *, workers: int) -> None:
+    """Call *work* for each item that *take* gives, *workers* at a time, until it gives no more.
 
-    Nothing is taken from *items* before a worker is free for it. What was taken when the draining began is not
-    started any more. *work* decides itself what an error means; what it raises ends the whole group.
+    Nothing is taken before a worker is free for it, and one at a time: *take* is never called twice at once. *work*
+    decides itself what an error means; what it raises ends the whole group.
     """
-    # No buffer: an item that waits in one would be neither started nor left for the next run.
-    send, receive = anyio.create_memory_object_stream[T](max_buffer_size=0)
-    async with anyio.create_task_group() as group:
-        with receive:
-            for _ in range(workers):
-                group.start_soon(_work, receive.clone(), work, shutdown)
-        with send:
-            for item in items:
-                if shutdown.draining:
-                    break
-                try:
-                    await send.send(item)
-                except anyio.BrokenResourceError:
-                    break  # draining: every worker has left
+    turn = anyio.Lock(fast_acquire=True)
 
-
-async def _work(
-    receive: MemoryObjectReceiveStream[T], work: Callable[[T], Awaitable[None]], shutdown: Shutdown
-) -> None:
-    with receive:
-        async for item in receive:
-            if shutdown.draining:
+    async def worker() -> None:
+        while True:
+            async with turn:
+                item = await take()
+            if item is None:
                 return
             await work(item)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(workers):
+            group.start_soon(worker)
+
+
+def taking(items: Iterable[T], shutdown: Shutdown) -> Take[T]:
+    """Return what gives *items* one by one, until *shutdown* drains."""
+    rest: Iterator[T] = iter(items)
+
+    async def take() -> T | None:
+        return None if shutdown.draining else next(rest, None)
+
+    return take

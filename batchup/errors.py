@@ -16,6 +16,7 @@
         ├── RejectedError        give up this task; the others go on
         ├── GoneError            the provider no longer knows it: look for it in its history
         ├── LeftError            it goes on without us: the next run takes it up
+        │   └── PostponedError       not now: a limit does not allow it to begin; perhaps later in this run
         └── SubmissionUnknown    it may have been paid: never sent again blindly
 
 The branch is decided once, where a foreign error becomes one of ours; everyone above only asks which branch.
@@ -136,6 +137,10 @@ class GoneError(TaskError):
 
 class LeftError(TaskError):
     """It goes on without us. Nothing is recorded: the next run takes it up where the ledger says it is."""
+
+
+class PostponedError(LeftError):
+    """It may not be begun now; nothing was sent. It may still be in this run."""
 
 
 class SubmissionUnknown(TaskError):  # noqa: N818 - it is the field's word, and a state rather than an error

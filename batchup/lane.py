@@ -9,8 +9,9 @@ import anyio
 
 from batchup import events
 from batchup.attempt import Attempts
+from batchup.backlog import Backlog
 from batchup.budget import Budget
-from batchup.dispatcher import dispatch
+from batchup.dispatcher import dispatch, taking
 from batchup.history import History, State
 from batchup.plan import EXPIRED, Action, Plan, Step
 from batchup.shutdown import Shutdown
@@ -31,7 +32,8 @@ class Lane:
     Attributes:
         name: Of the provider.
         workers: Steps at a time.
-        budget: What it does not cover is not even begun.
+        backlog: Of what is to be run, and fetched again.
+        budget: Knows what is under way.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Lane:
     history: History
     attempts: Attempts
     workers: int
+    backlog: Backlog
     budget: Budget
     shutdown: Shutdown
 
@@ -54,7 +57,7 @@ class Lane:
             group.start_soon(self._collect, collected)
             with anyio.move_on_after(COLLECT_S):
                 await collected.wait()
-            await self._dispatch(chain(self._pick(Action.HEAL), self._pick(Action.RUN)), self._work)
+            await dispatch(self.backlog.take, self._begin, workers=self.workers)
         await self._dispatch(self._pick(Action.FOLLOW), self._follow)
 
     async def _collect(self, collected: anyio.Event) -> None:
@@ -70,10 +73,17 @@ class Lane:
         return self.plan.pick(action, self.name)
 
     async def _dispatch(self, steps: Iterable[Step], work: Work) -> None:
-        await dispatch(steps, work, workers=self.workers, shutdown=self.shutdown)
+        await dispatch(taking(steps, self.shutdown), work, workers=self.workers)
+
+    async def _begin(self, step: Step) -> None:
+        """Do a step that the backlog gave."""
+        try:
+            await self._work(step)
+        finally:
+            self.backlog.ended(step)
 
     async def _work(self, step: Step) -> None:
-        if step.action is not Action.RUN or self.budget.fits(step.cost_usd):
+        with self.budget.begun():
             await self._way(step)(step)
 
     def _way(self, step: Step) -> Work:

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import anyio
-
 from batchup import events
 from batchup.clock import Clock
-from batchup.errors import LeftError, RateLimitedError, RunFailedError, TransientError
+from batchup.errors import LeftError, NotSentError, RateLimitedError, RunFailedError, TransientError
+from batchup.outage import Outage
 from batchup.providers.base import Job
 from batchup.retry import RetryPolicy
 from batchup.shutdown import Shutdown
@@ -24,6 +23,7 @@ class Patience:
     Attributes:
         record: Makes events durable, in order, and returns then.
         leaves: Steps that are never given up: what they wait for goes on without us.
+        outage: Tells a lost network from an error of one task; None where no network is needed.
     """
 
     record: Record
@@ -31,6 +31,7 @@ class Patience:
     clock: Clock
     shutdown: Shutdown
     leaves: frozenset[str]
+    outage: Outage | None = None
 
     async def repeat(self, job: Job, step: str, call: Callable[[], Awaitable[T]]) -> T:
         """Call what is free until it answers, as often and as late as the policy says; *step* names it in the record.
@@ -45,6 +46,12 @@ class Patience:
                 return await call()
             except RunFailedError:
                 raise
+            except NotSentError as error:
+                if not await self.outlasted(error):
+                    tries += 1
+                    await self._wait_for(job, step, error, tries, self.policy.wait_s(tries, error))
+                elif self.shutdown.draining:
+                    raise LeftError(str(error), kind=error.kind) from error
             except RateLimitedError as error:
                 waits += 1
                 await self._wait_for(job, step, error, tries, self.limited_s(waits, error))
@@ -73,17 +80,13 @@ class Patience:
         )
         await self.wait(wait_s)
 
+    async def outlasted(self, error: NotSentError) -> bool:
+        """Return whether *error* came from an outage, once that is over or the run is asked to end."""
+        return self.outage is not None and await self.outage.outlast(error)
+
     async def wait(self, wait_s: float) -> None:
         """Wait, but no longer than until nothing more may be started."""
-        async with anyio.create_task_group() as group:
-
-            async def wake() -> None:
-                await self.shutdown.wait_draining()
-                group.cancel_scope.cancel()
-
-            group.start_soon(wake)
-            await self.clock.sleep(wait_s)
-            group.cancel_scope.cancel()
+        await self.shutdown.sleep(wait_s, self.clock)
 
     def check_going(self) -> None:
         """Raise LeftError if nothing more may be started: the task stays as it is, for the next run."""

@@ -50,6 +50,7 @@ class Progress:
         self._running: dict[str, tuple[str, float]] = {}
         self._pace = Pace(self._clock.now_s())
         self._stopping_s: float | None = None
+        self._waits_for = ""
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -122,6 +123,20 @@ class Progress:
     def ended(self, step: Step) -> None:
         """Note that an attempt ended."""
         self._running.pop(step.task.id, None)
+
+    def waiting(self, why: str) -> None:
+        """Say why nothing is begun for now, and when it goes on."""
+        if why != self._waits_for:
+            self._waits_for = why
+            self._say(why or "going on", urgent=bool(why))
+
+    def tell(self, text: str) -> None:
+        """Say what a person wants to know."""
+        self._say(text, urgent=True)
+
+    def log(self, text: str) -> None:
+        """Note what only who asks for more wants to know."""
+        LOG.info(escape(text))
 
     def stopping(self, shutdown: Shutdown) -> None:
         """Say what the run now waits for."""

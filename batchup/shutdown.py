@@ -1,11 +1,14 @@
 """How a run is asked to end: the first signal drains, the second detaches."""
 
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Literal
 
 import anyio
+
+from batchup.clock import Clock
 
 Stage = Literal["run", "drain", "detach"]
 
@@ -48,6 +51,22 @@ class Shutdown:
     async def wait_draining(self) -> None:
         """Return once nothing more may be started."""
         await self._draining.wait()
+
+    async def sleep(self, seconds: float, clock: Clock) -> None:
+        """Sleep, but no longer than until nothing more may be started."""
+        await self.unless_draining(partial(clock.sleep, seconds))
+
+    async def unless_draining(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Call *wait*, and cancel that once nothing more may be started."""
+        async with anyio.create_task_group() as group:
+
+            async def wake() -> None:
+                await self.wait_draining()
+                group.cancel_scope.cancel()
+
+            group.start_soon(wake)
+            await wait()
+            group.cancel_scope.cancel()
 
     async def wait_detaching(self) -> None:
         """Return once what runs must be left."""

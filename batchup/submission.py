@@ -1,11 +1,14 @@
 """From a request to a finished one: what may cost money, and the record that makes it happen once."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 import anyio
+from msgspec.structs import replace
 
 from batchup import events
 from batchup.budget import Budget
@@ -13,6 +16,7 @@ from batchup.errors import (
     FatalError,
     GoneError,
     LeftError,
+    NotSentError,
     RateLimitedError,
     RunFailedError,
     SubmissionUnknown,
@@ -23,9 +27,13 @@ from batchup.limits import Slots
 from batchup.patience import Patience
 from batchup.providers.base import Completed, Job, Provider, Request, Ticket
 from batchup.task import Task
+from batchup.throttle import Throttle
 
 LOOK_EVERY_S = 5.0
 """How often a submission whose answer was lost is looked for: a request appears in the history late."""
+
+LONG_S = 2.0
+"""From here on a person is told what is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,9 @@ class Submissions:
         known: Tells what the ledger has of a task, by its id.
         budget: Bounds what is spent.
         slots: Bound what is submitted and not finished.
+        throttle: Bounds how often something is submitted.
+        check: Raises LeftError if nothing of a model may be submitted now.
+        told: Called with why nothing is sent, and with nothing when it goes on.
         task_s: How long a submission is waited for. Then it goes on without us, and the next run collects it.
         settle_s: How long after a submission whose answer was lost it is looked for.
         resubmit_below_usd: Below this price one that was not found is submitted again; above, a person decides.
@@ -48,9 +59,13 @@ class Submissions:
     known: Callable[[str], Record | None]
     slots: Slots
     budget: Budget
+    throttle: Throttle
+    check: Callable[[str], None] = lambda _model: None
+    told: Callable[[str], None] = lambda _why: None
     task_s: float = 3600.0
     settle_s: float = 120.0
     resubmit_below_usd: Decimal = Decimal("0.05")
+    _lines: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
 
     async def run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
         """Submit until a submission comes to its end; return its number and what came out.
@@ -67,7 +82,7 @@ class Submissions:
             LeftError: Nothing more may be started, or what was started goes on without us.
             FatalError: Nothing will work any more. This submission was not accepted.
         """
-        async with self._slot():
+        async with self._slot(job.task.model, submits=True):
             return await self._run(job, request, submitted)
 
     async def resume(
@@ -83,7 +98,7 @@ class Submissions:
             known: The last that the ledger has of it.
             request: Makes the request anew, if there is to be another submission.
         """
-        async with self._slot():
+        async with self._slot(job.task.model):
             try:
                 if isinstance(known, events.Submitted):
                     ticket = Ticket(known.request_id, known.ticket)
@@ -109,14 +124,23 @@ class Submissions:
             raise LeftError(str(error), kind=error.kind) from error
         if ticket is None:
             raise LeftError("it was not found", kind=UNCONFIRMED)
-        async with self._slot():
+        async with self._slot(job.task.model):
             await self._accepted(job, ticket, sent.attempt)
             return sent.attempt, await self._finished(job, ticket, sent.attempt)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, model: str, *, submits: bool = False) -> AsyncIterator[None]:
         """Hold a slot; where nothing will work any more, nobody gets it next."""
-        async with self.slots.hold():
+        async with AsyncExitStack() as stack:
+            if submits and self.throttle.has_own(model):
+                # One at a time, and only when the rate lets it go: nobody holds a slot to wait for a slow model's.
+                async with self._lines[model]:
+                    while (wait_s := self.throttle.next_s(model)) > 0:
+                        await self.patience.wait(wait_s)
+                        self.patience.check_going()
+                    await stack.enter_async_context(self.slots.hold(model))
+            else:
+                await stack.enter_async_context(self.slots.hold(model))
             try:
                 yield
             except FatalError:
@@ -126,7 +150,7 @@ class Submissions:
     async def _run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
         number, tries, waits = submitted, 0, 0
         while True:
-            await self._turn()
+            await self._turn(job.task.model)
             try:
                 ticket = await self._submit(job, request, number + 1)
                 number += 1
@@ -138,6 +162,12 @@ class Submissions:
             except RunFailedError as error:
                 number, tries = self.number(job.task), tries + 1
                 await self._again(job, error, number, self.patience.policy.wait_s(tries, error))
+            except NotSentError as error:
+                lost = await self.patience.outlasted(error)
+                tries += not lost
+                await self._again(
+                    job, error, number, 0.0 if lost else self.patience.policy.wait_s(tries, error)
+                )
             except TransientError as error:
                 if not self.provider.durable:
                     raise
@@ -150,16 +180,34 @@ class Submissions:
         record = self.known(task.id)
         return record.attempts if record else 0
 
-    async def _turn(self) -> None:
+    async def _turn(self, model: str) -> None:
         """Return when a request may be sent.
 
         Raises:
-            LeftError: None may, any more.
+            LeftError: None may; PostponedError: not now.
         """
-        self.patience.check_going()
-        while (wait_s := self.slots.closed_s) > 0:
-            await self.patience.wait(wait_s)
+        while True:
             self.patience.check_going()
+            self.check(model)
+            if self.patience.outage is not None:
+                await self.patience.outage.over()
+            if (wait_s := self.slots.closed_s) > 0:
+                await self._wait_told(wait_s)
+                continue
+            if not self.throttle.bounds(model):
+                return
+            await self.patience.shutdown.unless_draining(partial(self.throttle.turn, model))
+            if self.slots.closed_s <= 0 and not self.patience.shutdown.draining:
+                self.check(model)
+                return
+
+    async def _wait_told(self, wait_s: float) -> None:
+        """Wait as long as the platform asks, and say so where that is long."""
+        if wait_s >= LONG_S:
+            self.told("the platform asks to wait")
+        await self.patience.wait(wait_s)
+        if wait_s >= LONG_S:
+            self.told("")
 
     async def _submit(self, job: Job, request: Request, number: int) -> Ticket:
         if not self.provider.durable:
@@ -172,10 +220,10 @@ class Submissions:
             endpoint=request.endpoint,
             body=request.body,
             content=request.content,
-            reserved_usd=job.task.cost_usd,
             at=self.patience.clock.utc(),
         )
-        with self.budget.reserve(job.task.cost_usd):
+        with self.budget.reserve(job.task) as reserved_usd:
+            sent = replace(sent, reserved_usd=reserved_usd)
             await self.patience.record(sent)
         sent_s = self.patience.clock.now_s()
         ticket: Ticket | None = None
@@ -253,7 +301,7 @@ class Submissions:
             message = f"submission {number} is not known any more, and may have been paid: {error}"
             raise self._unconfirmed(job, message) from error
         if completed is None:
-            await self.slots.leave()
+            await self.slots.leave(job.task.model)
             raise LeftError("it takes longer than timeouts.task, and goes on without us", kind="deadline")
         if self.provider.durable:
             with anyio.CancelScope(shield=True):

@@ -60,7 +60,7 @@ def survey(
         own=own,
         now=now,
     )
-    catalogue = catalogue or Catalogue(manifest)
+    catalogue = catalogue or Catalogue(manifest, experience=history.experience)
     expansion = Expansion(manifest, catalogue, now)
     batch = collect(manifest, expand(expansion, found, progress))
     plan = make(
@@ -92,11 +92,7 @@ def check_known(manifest: Manifest) -> None:
         ManifestError: Holds all such keys.
     """
     asked = {
-        ("run", "rate"): manifest.run.rate,
-        ("run", "window"): manifest.run.window,
-        ("run", "limits"): manifest.run.limits,
         ("run", "cluster"): manifest.run.cluster,
-        ("run", "stop_after"): "stop_after" in manifest.run.model_fields_set,
         ("output", "sidecar"): manifest.output.sidecar,
         ("notify",): manifest.notify,
         ("on_finish",): manifest.on_finish,

@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from batchup.budget import Budget
-from batchup.errors import LeftError
+from batchup.budget import Budget, Fit
+from batchup.errors import PostponedError
 from batchup.events import Done, Held, Seen, Submitting, encode
 from batchup.history import History
+from batchup.source import Source
+from batchup.task import Task
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 ONE, TWO, THREE = "01" * 16, "02" * 16, "03" * 16
@@ -32,20 +34,21 @@ def done(task_id, usd):
     )
 
 
-def budget(cap, *events):
+def task(task_id, usd, model="fal/one"):
+    cost_usd = None if usd is None else Decimal(usd)
+    source = Source("photos", "x.jpg")
+    return Task(task_id, model, {}, {}, source, task_id, cost_usd=cost_usd)
+
+
+def budget(cap, *events, caps=None):
     history = History().fold(enumerate(encode(event) for event in events))
-    return Budget(None if cap is None else Decimal(cap), history)
+    caps_usd = {model: Decimal(usd) for model, usd in (caps or {}).items()}
+    return Budget(None if cap is None else Decimal(cap), history, caps_usd)
 
 
-def fits(one, usd):
-    try:
-        with one.reserve(None if usd is None else Decimal(usd)):
-            return True
-    except LeftError:
-        return False
-
-
-SEEN = [Seen(id=task_id, model="m", output=task_id, at=AT) for task_id in (ONE, TWO, THREE)]
+SEEN = [Seen(id=task_id, model="fal/one", output=task_id, at=AT) for task_id in (ONE, TWO, THREE)]
+NEW = "0a" * 16
+OTHER = "0b" * 16
 
 
 @pytest.mark.parametrize(
@@ -70,18 +73,51 @@ SEEN = [Seen(id=task_id, model="m", output=task_id, at=AT) for task_id in (ONE, 
     ],
     ids=["all", "more", "beside", "too much beside", "overrun", "cheaper", "held", "free", "unpriced"],
 )
-def test_what_is_charged_in_flight_and_held_leaves_the_rest(events, usd, fit):
-    assert fits(budget("1.00", *SEEN, *events), usd) is fit
+@pytest.mark.parametrize("whose", ["the run's", "the model's"])
+def test_what_is_charged_in_flight_and_held_leaves_the_rest(events, usd, fit, whose):
+    caps = {"fal/one": "1.00"} if whose == "the model's" else None
+    one = budget(None if caps else "1.00", *SEEN, *events, caps=caps)
+
+    found = one.claim(task(NEW, usd))
+
+    assert found is (Fit.YES if fit else Fit.NOT_BY_MODEL if caps else Fit.NOT_BY_RUN)
 
 
 def test_many_that_ask_at_once_do_not_pass_it_together():
     one = budget("1.00")
 
-    with one.reserve(Decimal("0.60")):
-        assert not fits(one, "0.60")
-        assert fits(one, "0.40")
-    assert one.refused
+    assert one.claim(task(ONE, "0.60")) is Fit.YES
+    assert one.claim(task(TWO, "0.60")) is Fit.NOT_BY_RUN
+    assert one.claim(task(THREE, "0.40")) is Fit.YES
+
+
+def test_what_is_claimed_and_not_spent_is_there_again():
+    one, first = budget("1.00"), task(ONE, "0.60")
+    one.claim(first)
+
+    one.drop(first)
+    one.drop(first)
+
+    assert one.claim(task(TWO, "1.00")) is Fit.YES
+
+
+def test_a_claim_makes_room_for_its_own_reservation_and_nobody_elses():
+    one, first = budget("1.00"), task(ONE, "0.60")
+    one.claim(first)
+
+    with one.reserve(first) as reserved_usd:
+        assert reserved_usd == Decimal("0.60")
+    with pytest.raises(PostponedError), one.reserve(task(TWO, "1.01")):
+        pass
+
+
+def test_one_models_budget_leaves_the_others_alone():
+    one = budget("9.00", caps={"fal/one": "1.00"})
+
+    assert one.claim(task(ONE, "1.00")) is Fit.YES
+    assert one.claim(task(TWO, "0.01")) is Fit.NOT_BY_MODEL
+    assert one.claim(task(OTHER, "5.00", model="fal/other")) is Fit.YES
 
 
 def test_without_a_budget_everything_fits():
-    assert fits(budget(None), None)
+    assert budget(None).claim(task(ONE, None)) is Fit.YES

@@ -1,8 +1,8 @@
-"""Workers on one bounded stream."""
+"""Workers that take what is next."""
 
 import anyio
 
-from batchup.dispatcher import dispatch
+from batchup.dispatcher import dispatch, taking
 from batchup.shutdown import Shutdown
 
 
@@ -18,7 +18,7 @@ async def test_everything_is_worked_on_once_and_no_more_at_a_time_than_there_are
         running -= 1
         done.append(item)
 
-    await dispatch(range(100), work, workers=7, shutdown=Shutdown())
+    await dispatch(taking(range(100), Shutdown()), work, workers=7)
 
     assert sorted(done) == list(range(100))
     assert most == 7
@@ -36,9 +36,28 @@ async def test_nothing_is_taken_before_a_worker_is_free_for_it():
     async def work(item):
         await anyio.lowlevel.checkpoint()
         if item == 10:
-            assert taken <= 10 + 3 + 2
+            assert taken <= 10 + 3
 
-    await dispatch(items(), work, workers=3, shutdown=Shutdown())
+    await dispatch(taking(items(), Shutdown()), work, workers=3)
+
+
+async def test_whoever_gives_items_is_asked_by_one_at_a_time():
+    rest, asking = list(range(50)), 0
+
+    async def take():
+        nonlocal asking
+        asking += 1
+        assert asking == 1
+        await anyio.lowlevel.checkpoint()
+        asking -= 1
+        return rest.pop() if rest else None
+
+    async def work(_):
+        await anyio.lowlevel.checkpoint()
+
+    await dispatch(take, work, workers=8)
+
+    assert not rest
 
 
 async def test_draining_finishes_what_runs_and_starts_nothing_more():
@@ -50,23 +69,7 @@ async def test_draining_finishes_what_runs_and_starts_nothing_more():
         await anyio.lowlevel.checkpoint()
         done.append(item)
 
-    await dispatch(range(100), work, workers=2, shutdown=shutdown)
+    await dispatch(taking(range(100), shutdown), work, workers=2)
 
     assert 5 in done
     assert max(done) <= 6
-
-
-async def test_a_drain_wakes_a_producer_that_waits_for_a_worker():
-    shutdown, release, done = Shutdown(), anyio.Event(), []
-
-    async def work(item):
-        await release.wait()
-        done.append(item)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(lambda: dispatch(range(100), work, workers=2, shutdown=shutdown))
-        await anyio.wait_all_tasks_blocked()
-        shutdown.drain()
-        release.set()
-
-    assert done == [0, 1]

@@ -28,6 +28,10 @@ _STATUS = {
 @click.command(epilog="Example:  batchup run holiday.yaml --limit 5")
 @manifest_argument
 @choosing
+@click.option("--ignore-window", is_flag=True, help="Begin work at any time, whatever run.window says.")
+@click.option(
+    "--no-wait", is_flag=True, help="End when the window closes, instead of sleeping till it opens."
+)
 @click.option("--yes", is_flag=True, help="Spend, and pay again for what was done before, without asking.")
 @common
 def run(
@@ -36,6 +40,8 @@ def run(
     choice: "Choice",
     concurrency: int | None,
     cap_usd: "Decimal | None",
+    ignore_window: bool,
+    no_wait: bool,
     yes: bool,
     output: Output,
 ) -> int:
@@ -59,7 +65,14 @@ def run(
         warn(plan.warnings)
         return agrees(plan, history, yes=yes)
 
-    options = Options(choice=choice, concurrency=concurrency, budget_usd=cap_usd, confirm=confirm)
+    options = Options(
+        choice=choice,
+        concurrency=concurrency,
+        budget_usd=cap_usd,
+        ignore_window=ignore_window,
+        no_wait=no_wait,
+        confirm=confirm,
+    )
 
     async def execute() -> "Outcome":
         return await run_manifest(job, options, progress)

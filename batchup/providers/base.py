@@ -106,6 +106,13 @@ class Provider(Protocol):
     def endpoint(self, model: str) -> str:
         """Return the endpoint that is part of the identity of a model's tasks; empty but for a user's own."""
 
+    async def reach(self) -> None:
+        """Return if the other side answers at all, whatever it says; free.
+
+        Raises:
+            NotSentError: It cannot be reached.
+        """
+
     async def prepare(self, job: Job) -> Request:
         """Bring the input to where the provider reads it, and say what is to be submitted. May be repeated; free."""
 

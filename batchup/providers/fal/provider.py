@@ -80,6 +80,10 @@ class FalProvider:
         """Return a user's own endpoint."""
         return self.model(model).endpoint
 
+    async def reach(self) -> None:
+        """Ask for nothing: an answer of any kind will do."""
+        await self.queue.reach()
+
     async def prepare(self, job: Job) -> Request:
         """Upload the input, unless it lies there still."""
         model = self.model(job.task.model)

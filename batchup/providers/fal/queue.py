@@ -21,6 +21,9 @@ from batchup.providers.fal.answers import Answer, Step, failed_request, failure
 from batchup.providers.fal.api import Api
 from batchup.providers.fal.schedule import State
 
+REACH_S = 10.0
+"""A platform that says nothing for so long is none that can be reached."""
+
 SUBMIT_S = 120.0
 """Most seconds until a submission is answered. As patient as the official client: an answer lost is dearer than a
 late one.
@@ -109,6 +112,15 @@ class Queue:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+
+    async def reach(self) -> None:
+        """Return if the queue answers at all, whatever it says.
+
+        Raises:
+            NotSentError: It cannot be reached.
+            AnswerLostError: It can, and says nothing.
+        """
+        await self._api.ask("queue", "GET", "/", within_s=REACH_S)
 
     async def submit(self, endpoint: str, body: Mapping[str, Any], terms: Terms = USUAL) -> Ticket:
         """Put a request into the queue. Costs money once it is accepted.

@@ -31,6 +31,9 @@ class LocalProvider:
         """None."""
         return ""
 
+    async def reach(self) -> None:
+        """Return: it is here."""
+
     async def prepare(self, job: Job) -> Request:  # noqa: ARG002 - the input is here
         """Do nothing."""
         return Request()

@@ -1,0 +1,285 @@
+"""Backlog: what waits to be begun, and which of it may be begun now, within every limit."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Protocol
+
+from batchup.bell import Bell
+from batchup.budget import Budget, Fit
+from batchup.circuits import Circuits
+from batchup.clock import Clock
+from batchup.errors import LeftError, PostponedError
+from batchup.plan import Step
+from batchup.shutdown import Shutdown
+from batchup.task import Task
+from batchup.window import NEVER, Window
+
+LOOK_EVERY_S = 30.0
+"""Most seconds slept without a look at the clock on the wall: machines are suspended, and clocks set."""
+
+Numbered = tuple[int, Step]
+"""A step and its place in the plan's order."""
+
+
+class Notices(Protocol):
+    """Hears why nothing is begun."""
+
+    def waiting(self, why: str) -> None:
+        """Nothing is begun for now, because of *why*; empty when it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a step must pass before it is begun. One for all providers of a run.
+
+    Attributes:
+        budget: What it does not cover is not begun, nor under a cap what nobody knows the price of.
+        circuits: Nor what belongs to a paused model.
+        hours: Nor anything that costs time outside of these; None for any time.
+        stays: Whether the run sleeps till the next opening; otherwise it ends.
+        jumps: Whether a step that fits goes ahead of one that does not.
+        expected_s: Tells how long a task takes from its submission on; None where nobody knows.
+        bell: Rung when something changes.
+    """
+
+    budget: Budget
+    circuits: Circuits
+    hours: Window | None
+    stays: bool
+    jumps: bool
+    expected_s: Callable[[Task], float | None]
+    clock: Clock
+    bell: Bell
+    shutdown: Shutdown
+    notices: Notices
+
+    def closes(self) -> datetime | None:
+        """Return until when work may be begun; None for not at all now."""
+        return self.hours.closes(self.clock.utc()) if self.hours else NEVER
+
+    def check(self, model: str) -> None:
+        """Raise if nothing of *model* may be submitted now.
+
+        Raises:
+            LeftError: Not in this run any more.
+            PostponedError: Not now.
+        """
+        if model in self.circuits.paused:
+            raise LeftError(f"{model} is paused after failures in a row", kind="paused")
+        if self.closes() is None:
+            raise PostponedError("the window has closed", kind="window")
+
+
+class _Queue:
+    """The steps of one model that wait, and how many are under way. Changes all the time."""
+
+    __slots__ = ("_next", "_steps", "busy", "dear", "late", "model", "most")
+
+    def __init__(self, model: str, steps: Iterator[Numbered], most: float) -> None:
+        self.model, self.most = model, most
+        self.busy = 0
+        self.dear: list[tuple[float, int, Step]] = []
+        self.late: list[Numbered] = []
+        self._steps = steps
+        self._next: deque[Numbered] = deque()
+
+    @property
+    def head(self) -> Numbered | None:
+        """The first that waits."""
+        if not self._next:
+            one = next(self._steps, None)
+            if one is None:
+                return None
+            self._next.append(one)
+        return self._next[0]
+
+    def pop(self) -> Numbered:
+        """Take away the first."""
+        assert self.head is not None
+        return self._next.popleft()
+
+    def put_back(self, steps: Iterable[Numbered]) -> None:
+        """Let *steps*, in order, be the first."""
+        self._next.extendleft(reversed(list(steps)))
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything does."""
+        return bool(self.head or self.dear or self.late)
+
+
+class Backlog:
+    """The steps of one provider that wait for their turn, in the plan's order, as far as the limits allow.
+
+    Attributes:
+        window_left: Whether steps were left because the window does not let them begin, and the run does not wait.
+    """
+
+    def __init__(
+        self,
+        free: Iterable[Step],
+        paid: Mapping[str, Iterator[Numbered]],
+        most: Mapping[str, float],
+        gate: Gate,
+    ) -> None:
+        """Take what waits.
+
+        Args:
+            free: Steps that no limit concerns; they come first.
+            paid: Model -> its steps, in order.
+            most: Model -> steps under way at most, where there is a limit.
+            gate: What a step must pass.
+        """
+        self._free = iter(free)
+        self._queues = {
+            model: _Queue(model, steps, most.get(model, float("inf"))) for model, steps in paid.items()
+        }
+        self._gate = gate
+        self._numbers: dict[str, int] = {}
+        self._closes: datetime | None = None
+        self._is_told = False
+        self.window_left = False
+
+    async def take(self) -> Step | None:
+        """Return the step to begin next, however long that takes; None when none may be begun in this run any more.
+
+        Whoever takes a step gives it back by :meth:`ended`. Must not be called twice at once.
+        """
+        while not self._gate.shutdown.draining:
+            step = self._choose()
+            if step is not None:
+                self._tell("")
+                return step
+            wait_s = self._wait_s()
+            if wait_s is None:
+                break
+            await self._gate.bell.wait(wait_s)
+        self._tell("")
+        return None
+
+    def ended(self, step: Step) -> None:
+        """Take in that a step that was taken is over, whatever became of it."""
+        queue = self._queues.get(step.task.model)
+        if queue is not None and self._numbers.pop(step.task.id, None) is not None:
+            queue.busy -= 1
+            self._gate.budget.drop(step.task)
+            self._gate.bell.ring()
+
+    def put_back(self, step: Step) -> None:
+        """Let a step that was taken, and could not begin, wait once more. :meth:`ended` follows."""
+        number = self._numbers.get(step.task.id)
+        if number is not None:
+            self._queues[step.task.model].put_back([(number, step)])
+
+    def _choose(self) -> Step | None:
+        """Return the first step that may be begun now."""
+        free = next(self._free, None)
+        if free is not None:
+            return free
+        closes = self._gate.closes()
+        if closes is None:
+            return None
+        if closes != self._closes:
+            self._reopen(closes)
+        paused = self._gate.circuits.paused
+        queues = [
+            queue for queue in self._queues.values() if queue.busy < queue.most and queue.model not in paused
+        ]
+        return self._choose_dear(queues) or self._choose_next(queues, closes)
+
+    def _reopen(self, closes: datetime) -> None:
+        """Begin an opening: what would not have ended in the last one has another chance."""
+        self._closes = closes
+        for queue in self._queues.values():
+            queue.put_back(queue.late)
+            queue.late = []
+
+    def _choose_next(self, queues: list[_Queue], closes: datetime) -> Step | None:
+        """Return the first step in order that fits."""
+        is_blocked = False
+        while queues:
+            queue = min(queues, key=lambda one: one.head[0] if one.head else float("inf"))
+            if queue.head is None:
+                return None
+            number, step = queue.head
+            if not self._ends_by(step.task, closes):
+                queue.late.append(queue.pop())
+                continue
+            price_usd = self._gate.budget.price_usd(step.task)
+            fit = Fit.NOT_BY_RUN if is_blocked and price_usd != 0 else self._gate.budget.claim(step.task)
+            if fit is Fit.YES:
+                queue.pop()
+                return self._begin(queue, number, step)
+            if self._gate.jumps or price_usd is None:
+                dear = float("inf") if price_usd is None else float(price_usd)
+                heappush(queue.dear, (dear, *queue.pop()))
+                continue
+            is_blocked |= fit is Fit.NOT_BY_RUN
+            queues = [one for one in queues if one is not queue]
+        return None
+
+    def _choose_dear(self, queues: list[_Queue]) -> Step | None:
+        """Return a step that was passed over because of its price, and fits by now."""
+        for queue in queues:
+            if queue.dear:
+                _, number, step = queue.dear[0]
+                if self._gate.budget.claim(step.task) is Fit.YES:
+                    heappop(queue.dear)
+                    return self._begin(queue, number, step)
+        return None
+
+    def _begin(self, queue: _Queue, number: int, step: Step) -> Step:
+        queue.busy += 1
+        self._numbers[step.task.id] = number
+        return step
+
+    def _ends_by(self, task: Task, closes: datetime) -> bool:
+        if self._gate.hours is None:
+            return True
+        expected_s = self._gate.expected_s(task) or 0.0
+        return expected_s <= (closes - self._gate.clock.utc()).total_seconds()
+
+    def _wait_s(self) -> float | None:
+        """Return how long to wait for a change; None where waiting is of no use."""
+        waiting = [queue for queue in self._queues.values() if queue.waits]
+        if not waiting:
+            return None
+        gate = self._gate
+        is_closed = gate.closes() is None or any(queue.late for queue in waiting)
+        if any(queue.busy for queue in waiting) or gate.budget.live:
+            return LOOK_EVERY_S if is_closed else float("inf")
+        if is_closed and gate.hours is not None:
+            self.window_left = not gate.stays or not self._has_hope(waiting)
+            return None if self.window_left else self._till_open_s()
+        gate.budget.refused |= any(queue.model not in gate.circuits.paused for queue in waiting)
+        return None
+
+    def _has_hope(self, waiting: list[_Queue]) -> bool:
+        """Return whether any of what waits would end inside the longest opening."""
+        assert self._gate.hours is not None
+        longest_s, expected_s = self._gate.hours.longest_s, self._gate.expected_s
+        return any(
+            queue.head
+            or queue.dear
+            or any((expected_s(step.task) or 0.0) <= longest_s for _, step in queue.late)
+            for queue in waiting
+        )
+
+    def _till_open_s(self) -> float:
+        """Return how long to sleep at most before the next look, and say why once."""
+        hours, now = self._gate.hours, self._gate.clock.utc()
+        assert hours is not None
+        closes = hours.closes(now)
+        if closes is None:
+            self._tell(hours.line(now))
+        else:
+            self._tell("what is left would not end before the window closes; it waits for the next opening")
+        return min(LOOK_EVERY_S, max(0.0, (hours.opens(closes or now) - now).total_seconds()))
+
+    def _tell(self, why: str) -> None:
+        if bool(why) != self._is_told:
+            self._is_told = bool(why)
+            self._gate.notices.waiting(why)

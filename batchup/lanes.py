@@ -1,0 +1,202 @@
+"""Lanes: from a plan and the run's limits to a lane for each provider."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from batchup.attempt import Attempts
+from batchup.backlog import Backlog, Gate, Numbered
+from batchup.catalogue import Catalogue
+from batchup.clock import Clock
+from batchup.errors import FatalError
+from batchup.examiner import Examiner
+from batchup.history import History
+from batchup.lane import Lane
+from batchup.limits import Slots
+from batchup.manifest import Manifest
+from batchup.manifest.sections import Limits
+from batchup.outage import Outage
+from batchup.patience import Patience, Record
+from batchup.plan import Action, Plan
+from batchup.providers.base import Provider
+from batchup.providers.local.memory import machine_memory_bytes
+from batchup.providers.local.pool import open_pool
+from batchup.provision import LOCAL, Tools, open_provider
+from batchup.retry import RetryPolicy
+from batchup.source import Source
+from batchup.submission import Submissions
+from batchup.throttle import Throttle
+from batchup.workplace import Place, Watcher, Workplace
+
+if TYPE_CHECKING:
+    from batchup.transport import Transport
+
+REMOTE_SLOTS = 8
+UPLOADS = 8
+DOWNLOADS = 8
+"""Transfers at once: enough to keep the slots busy, few enough to leave the line to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all lanes of a run share.
+
+    Attributes:
+        record: Makes events durable, in order, and returns then.
+        gate: What a step must pass before it is begun.
+        throttle: Bounds how often something is submitted.
+        watcher: Hears of what runs.
+        concurrency: Tasks at a time, instead of the manifest's.
+        environment: Holds accounts' keys, and where their platforms are.
+        stop: Called with what makes further work useless.
+        log: Called with what is only told to who asks for more.
+    """
+
+    manifest: Manifest
+    plan: Plan
+    history: History
+    catalogue: Catalogue
+    record: Record
+    clock: Clock
+    gate: Gate
+    throttle: Throttle
+    watcher: Watcher
+    concurrency: int | None
+    environment: Mapping[str, str]
+    stop: Callable[[FatalError], None]
+    log: Callable[[str], None]
+
+
+@asynccontextmanager
+async def open_lanes(means: Means) -> AsyncIterator[list[Lane]]:
+    """Give a lane for each provider that has something to do, while the block lasts.
+
+    Raises:
+        ManifestError: An account's settings are wrong.
+    """
+    memory_bytes = means.manifest.run.memory_bytes or machine_memory_bytes() // 2
+    async with AsyncExitStack() as stack:
+        transport = await stack.enter_async_context(_open_transport(means))
+        tools = Tools(
+            means.manifest,
+            means.catalogue,
+            means.clock,
+            await stack.enter_async_context(open_pool(cores(), memory_bytes)),
+            transport,
+            means.history,
+            means.environment,
+        )
+        place = _place(means, tools, memory_bytes)
+        yield [
+            _lane(means, name, await stack.enter_async_context(open_provider(name, tools)), place)
+            for name in sorted(means.plan.providers)
+        ]
+
+
+@asynccontextmanager
+async def _open_transport(means: Means) -> AsyncIterator["Transport | None"]:
+    """Open the network, if it is needed."""
+    if not means.plan.urls and not means.plan.providers - {LOCAL}:
+        yield None
+        return
+    from batchup.transport import open_transport  # aiohttp: a fifth of a start that needs none
+
+    times = means.manifest.timeouts
+    async with open_transport(connect_s=times.connect_s, stall_s=times.stall_s) as transport:
+        yield transport
+
+
+def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
+    async def download(source: Source, file: Path) -> None:
+        assert tools.transport is not None
+        await tools.transport.download(source.url, file, allow_private=source.allow_private)
+
+    keep_metadata = means.manifest.output.metadata == "keep"
+    return Place(
+        means.manifest.output_dir, keep_metadata, Examiner(tools.pool, memory_bytes).examine, download
+    )
+
+
+def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
+    is_local = name == LOCAL
+    slots = means.concurrency or means.manifest.run.concurrency or (cores() if is_local else REMOTE_SLOTS)
+    # Uploads run ahead of the paid slots, and downloads after them.
+    ahead, after = (slots, slots) if is_local else (UPLOADS, DOWNLOADS)
+    caps = {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
+    backlog = Backlog(
+        means.plan.pick(Action.HEAL, name),
+        {model: _numbered(means.plan, model) for model in means.plan.models_of(name)},
+        {model: cap if is_local else cap + ahead for model, cap in caps.items()},
+        means.gate,
+    )
+    patience = _patience(means, provider)
+    submissions = _submissions(means, provider, patience, Slots(slots, means.clock, caps, means.log))
+    attempts = Attempts(
+        provider=provider,
+        submissions=submissions,
+        workplace=Workplace(
+            provider, patience, place, means.watcher, anyio.Semaphore(after, fast_acquire=True)
+        ),
+        record=means.record,
+        clock=means.clock,
+        ahead=anyio.Semaphore(ahead, fast_acquire=True),
+        stop=means.stop,
+        put_back=backlog.put_back,
+    )
+    # What is brought there ahead for a model that may run few at once takes no worker from the others.
+    workers = slots if is_local else slots + (1 + len(caps)) * ahead + after
+    return Lane(
+        name, means.plan, means.history, attempts, workers, backlog, means.gate.budget, means.gate.shutdown
+    )
+
+
+def _limits(means: Means, provider: str) -> Iterator[tuple[str, Limits]]:
+    mine = set(means.plan.models_of(provider))
+    return ((model, limit) for model, limit in means.manifest.run.limits.items() if model in mine)
+
+
+def _numbered(plan: Plan, model: str) -> Iterator[Numbered]:
+    numbers = plan.numbers.get((Action.RUN, model), ())
+    return ((number, plan.steps[number]) for number in numbers)
+
+
+def _patience(means: Means, provider: Provider) -> Patience:
+    retry, gate = means.manifest.retry, means.gate
+    outage = Outage(provider.reach, means.clock, gate.shutdown, gate.notices.waiting)
+    return Patience(
+        means.record,
+        RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier),
+        means.clock,
+        gate.shutdown,
+        frozenset({"complete", "find"} if provider.durable else ()),
+        outage if provider.durable else None,
+    )
+
+
+def _submissions(means: Means, provider: Provider, patience: Patience, slots: Slots) -> Submissions:
+    fal = means.manifest.fal
+    return Submissions(
+        provider,
+        patience,
+        means.history.get,
+        slots,
+        means.gate.budget,
+        means.throttle,
+        means.gate.check,
+        means.gate.notices.waiting,
+        task_s=means.manifest.timeouts.task_s,
+        settle_s=fal.settle_s,
+        resubmit_below_usd=fal.resubmit_below_usd,
+    )
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

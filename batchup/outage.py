@@ -1,0 +1,87 @@
+"""Outage: a lost network pauses a run. One looks whether it is back, on behalf of all."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from batchup.clock import Clock
+from batchup.errors import AnswerLostError, NotSentError, TransientError
+from batchup.shutdown import Shutdown
+
+FIRST_S, MOST_S = 1.0, 15.0
+"""Seconds between two looks: at first, and at most."""
+
+FRESH_S = 1.0
+"""So long a look that went well is believed."""
+
+Reach = Callable[[], Awaitable[None]]
+"""Returns if the other side answers at all; raises NotSentError or AnswerLostError if it does not."""
+
+
+class Outage:
+    """Whether a provider can be reached.
+
+    Attributes:
+        is_on: Whether it could not at the last look.
+    """
+
+    def __init__(self, reach: Reach, clock: Clock, shutdown: Shutdown, tell: Callable[[str], None]) -> None:
+        """Take how to look.
+
+        Args:
+            reach: See :data:`Reach`.
+            clock: Waits between two looks.
+            shutdown: Ends the waiting.
+            tell: Called with why the run waits when an outage begins, and with nothing when it is over.
+        """
+        self._reach, self._clock, self._shutdown, self._tell = reach, clock, shutdown, tell
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._outages = 0
+        self._reached_s = float("-inf")
+        self.is_on = False
+
+    async def outlast(self, error: NotSentError) -> bool:
+        """Wait until an outage that *error* may be a sign of is over, or the run is asked to end.
+
+        Returns:
+            Whether there was one. Otherwise the other side can be reached, and *error* is something else.
+        """
+        outages = self._outages
+        async with self._turn:
+            if outages != self._outages:
+                return True  # somebody else has waited meanwhile
+            if self._clock.now_s() - self._reached_s < FRESH_S or await self._is_reachable():
+                return False
+            self.is_on = True
+            self._tell(f"waiting for the network: {error}")
+            try:
+                await self._wait()
+            finally:
+                self.is_on = False
+                self._outages += 1
+                self._tell("")
+            return True
+
+    async def over(self) -> None:
+        """Return when no outage is known, or the run is asked to end."""
+        if self.is_on:
+            async with self._turn:
+                pass
+
+    async def _wait(self) -> None:
+        wait_s = FIRST_S
+        while not self._shutdown.draining:
+            await self._shutdown.sleep(wait_s, self._clock)
+            if await self._is_reachable():
+                return
+            wait_s = min(MOST_S, 2 * wait_s)
+
+    async def _is_reachable(self) -> bool:
+        try:
+            await self._reach()
+        except (NotSentError, AnswerLostError):
+            return False
+        except TransientError:
+            pass  # it was answered: somebody is there
+        self._reached_s = self._clock.now_s()
+        return True
