@@ -18,3 +18,8 @@ def ordered(tasks: Spool[Task], order: str) -> Iterator[int]:
         return iter(range(len(tasks)))
     key = [_KEYS[order](task) for task in tasks]
     return iter(sorted(range(len(tasks)), key=key.__getitem__))
+
+
+def jumps(order: str) -> bool:
+    """Return whether a task that a budget covers goes ahead of one that it does not: where much is wanted for little."""
+    return order in {"smallest", "cheapest"}

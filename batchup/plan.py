@@ -156,6 +156,10 @@ class Plan:
         """Yield the steps of one action and provider, in order, whatever their models."""
         return self.steps.pick(merge(*(self.numbers.get((action, m), ()) for m in self.models_of(provider))))
 
+    def places(self, action: Action) -> Iterator[int]:
+        """Yield the numbers of the steps of one action, in order."""
+        return iter(merge(*(numbers for (one, _), numbers in self.numbers.items() if one is action)))
+
     def pick_model(self, action: Action, model: str) -> Iterator[Step]:
         """Yield the steps of one action and model, in order."""
         return self.steps.pick(self.numbers.get((action, model), ()))

@@ -22,7 +22,8 @@ class Candidates:
     Attributes:
         sorts: Of each task, the number of its sort: tasks of one model, kind and parameters are of one sort,
             apart from those whose sizes nobody knows.
-        sizes: Of each task, the pixels that come out; 0 where nobody knows.
+        sizes: Of each task, the pixels that come out, those that go in where only the work tells; 0 where neither is
+            known.
         families: Of each sort, the number of its family: sorts of one model and kind are of one family.
     """
 
@@ -36,13 +37,13 @@ class Candidates:
         """Take in one task; its number is how many were taken in before."""
         media = task.source.media
         kind = media.kind if media else ""
-        size = task.width * task.height or (media.width * media.height if media else 0)
+        size = task.pixels or (media.width * media.height * task.frames if media else 0)
         key = (task.model, kind, canonical(task.changed), bool(size))
         if key not in self._sorts:
             self._sorts[key] = len(self._sorts)
             self.families.append(self._families.setdefault((task.model, kind), len(self._families)))
         self.sorts.append(self._sorts[key])
-        self.sizes.append(size * (media.frames or 1) if media else size)
+        self.sizes.append(size)
 
     def spread(self, number: int) -> list[int]:
         """Return the numbers of *number* tasks that differ as much as they can, sorted.

@@ -13,7 +13,7 @@ LAYERS = [
     ["rehearsal"],
     ["__init__"],
     ["run", "progress"],
-    ["quote"],
+    ["quote", "coverage", "forecast"],
     ["survey"],
     ["lanes"],
     ["dispatcher", "lane", "backlog"],

@@ -1,18 +1,15 @@
-"""Summaries and plans as text."""
+"""Summaries as text."""
 
 import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from shutil import disk_usage
 
 from batchup.manifest import Manifest
-from batchup.manifest.quantities import format_bytes, format_duration, format_usd
-from batchup.plan import Action, Plan, Step
+from batchup.manifest.quantities import format_duration, format_usd
+from batchup.plan import Plan
 from batchup.summary import Summary
-from batchup.terminal import columns, count, escape, program, table
-
-EXAMPLES = 3
+from batchup.terminal import count, escape, program
 
 STOPPED = {
     "budget": "stopped by the budget",
@@ -99,71 +96,3 @@ def _place(path: Path) -> str:
     if home != Path(home.anchor) and path.is_relative_to(home):
         return str("~" / path.relative_to(home))
     return str(path)
-
-
-def plan_lines(plan: Plan, manifest: Manifest, most: int | None) -> Iterator[str]:
-    """Yield a table of the tasks, the first *most* of them, and totals."""
-    shown = [step for step in plan.steps if most is None or step.action is not Action.KEEP or step.detail]
-    rows = [_cells(step) for step in shown[:most]]
-    if rows:
-        yield from table(rows, ["input", "output", "model", "what", "price"], columns())
-        if len(rows) < len(shown):
-            yield f"… and {len(shown) - len(rows):,} more; --all shows every task"
-        yield ""
-    yield f"{manifest.name}: {count(len(plan.steps), 'task')}, {plan.to_run:,} to run, " + ", ".join(
-        f"{number:,} {word}" for number, word in _others(plan)
-    )
-    yield from _skipped(plan, most is None)
-    for model, (number, price) in sorted(plan.models.items()):
-        yield _row("model", f"{model}: {count(number, 'task')}, {format_usd(price) if price else 'free'}")
-    if plan.unpriced:
-        yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
-    if plan.to_run:
-        unknown = f" and what {count(plan.urls, 'URL')} will need" if plan.urls else ""
-        yield _row(
-            "disk",
-            f"about {format_bytes(plan.output_bytes)}{unknown} needed, {format_bytes(free_bytes(manifest))} free",
-        )
-
-
-def _skipped(plan: Plan, everything: bool) -> Iterator[str]:  # noqa: FBT001 - called once, above
-    """Yield what is left out by reason, each with some of its names."""
-    names: dict[str, list[str]] = {}
-    for skipped in plan.left_out:
-        listed = names.setdefault(skipped.reason, [])
-        if everything or len(listed) < EXAMPLES:
-            listed.append(skipped.label + (f": {skipped.detail}" if skipped.detail else ""))
-    for reason, number in sorted(plan.skipped.items()):
-        more = f", and {number - EXAMPLES:,} more" if number > EXAMPLES and not everything else ""
-        if everything:
-            yield _row("skipped", f"{number:,}  {reason}")
-            yield from (_row("", f"   {name}") for name in names[reason])
-        else:
-            yield _row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}")
-
-
-def _others(plan: Plan) -> Iterator[tuple[int, str]]:
-    yield plan.actions[Action.KEEP], "done"
-    for action, word in (
-        (Action.LEAVE, "waiting for you: failed, held or lost"),
-        (Action.ATTACH, "in flight"),
-        (Action.LATER, "for later"),
-    ):
-        if plan.actions[action]:
-            yield plan.actions[action], word
-    if plan.orphaned:
-        yield plan.orphaned, "orphaned"
-
-
-def _cells(step: Step) -> list[str]:
-    what = step.reason if not step.detail else f"{step.reason}: {step.detail}"
-    price = "unknown" if step.cost_usd is None else format_usd(step.cost_usd) if step.cost_usd else "free"
-    return [step.task.source.label, step.task.output, step.task.model, what, price]
-
-
-def free_bytes(manifest: Manifest) -> int:
-    """Return what is free on the disk of the outputs."""
-    folder = manifest.output_dir
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return disk_usage(folder).free

@@ -1,0 +1,133 @@
+"""A plan as lines for a person."""
+
+from collections.abc import Iterator, Sequence
+from shutil import disk_usage
+
+from batchup.cli.outlook import Outlook, budget_lines, spoken, time_line
+from batchup.forecast import expected_s
+from batchup.history import History
+from batchup.manifest import Manifest
+from batchup.manifest.quantities import format_bytes, format_usd
+from batchup.plan import Action, Plan, Step
+from batchup.terminal import columns, count, escape, table
+
+EXAMPLES = 3
+"""Names of what is left out for one reason."""
+
+WIDE = 100
+"""Columns from which on an output's name has room beside its input's."""
+
+
+def plan_lines(
+    plan: Plan, manifest: Manifest, history: History, outlook: Outlook, most: int | None
+) -> Iterator[str]:
+    """Yield a table of the tasks, the first *most* of them, and totals."""
+    shown = [
+        n
+        for n, step in enumerate(plan.steps)
+        if most is None or step.action is not Action.KEEP or step.detail
+    ]
+    told = shown[:most]
+    if told:
+        yield from _table(plan, told, history, outlook)
+        if len(told) < len(shown):
+            yield f"… and {len(shown) - len(told):,} more; --all shows every task"
+        yield ""
+    yield f"{manifest.name}: {count(len(plan.steps), 'task')}, {plan.to_run:,} to run, " + ", ".join(
+        f"{number:,} {word}" for number, word in _others(plan)
+    )
+    yield from _skipped(plan, everything=most is None)
+    yield from _totals(plan, outlook)
+    if plan.to_run:
+        unknown = f" and what {count(plan.urls, 'URL')} will need" if plan.urls else ""
+        yield _row(
+            "disk",
+            f"about {format_bytes(plan.output_bytes)}{unknown} needed, {format_bytes(free_bytes(manifest))} free",
+        )
+
+
+def _totals(plan: Plan, outlook: Outlook) -> Iterator[str]:
+    for model, (number, price) in sorted(plan.models.items()):
+        spell = outlook.forecast.models.get(model)
+        known = spell is not None and spell.unknown < spell.tasks
+        time = f", about {spoken(spell.takes_s)}" if spell is not None and known else ""
+        yield _row(
+            "model", f"{model}: {count(number, 'task')}, {format_usd(price) if price else 'free'}{time}"
+        )
+    if plan.unpriced:
+        yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
+    for line in budget_lines(outlook.coverage):
+        yield _row("budget", line)
+    time = time_line(outlook)
+    if time:
+        yield _row("time", time)
+    if outlook.window:
+        yield _row("window", outlook.window)
+
+
+def _skipped(plan: Plan, *, everything: bool) -> Iterator[str]:
+    """Yield what is left out by reason, each with some of its names."""
+    names: dict[str, list[str]] = {}
+    for skipped in plan.left_out:
+        listed = names.setdefault(skipped.reason, [])
+        if everything or len(listed) < EXAMPLES:
+            listed.append(skipped.label + (f": {skipped.detail}" if skipped.detail else ""))
+    for reason, number in sorted(plan.skipped.items()):
+        more = f", and {number - EXAMPLES:,} more" if number > EXAMPLES and not everything else ""
+        if everything:
+            yield _row("skipped", f"{number:,}  {reason}")
+            yield from (_row("", f"   {name}") for name in names[reason])
+        else:
+            yield _row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}")
+
+
+def _others(plan: Plan) -> Iterator[tuple[int, str]]:
+    yield plan.actions[Action.KEEP], "done"
+    for action, word in (
+        (Action.LEAVE, "waiting for you: failed, held or lost"),
+        (Action.ATTACH, "in flight"),
+        (Action.LATER, "for later"),
+    ):
+        if plan.actions[action]:
+            yield plan.actions[action], word
+    if plan.orphaned:
+        yield plan.orphaned, "orphaned"
+
+
+def _table(plan: Plan, numbers: Sequence[int], history: History, outlook: Outlook) -> list[str]:
+    """Return the steps with these numbers; columns that say the same of all, or have no room, are left out."""
+    room = columns()
+    heads = ["input", "output", "model", "what", "price", "time"]
+    rows = [
+        _cells(plan.steps[number], outlook.coverage.waiting.get(number, ""), history) for number in numbers
+    ]
+    left_out = {"output"} if room is not None and room < WIDE else set()
+    left_out |= {head for head in ("model", "time") if len({row[heads.index(head)] for row in rows}) == 1}
+    kept = [place for place, head in enumerate(heads) if head not in left_out]
+    return table([[row[place] for place in kept] for row in rows], [heads[place] for place in kept], room)
+
+
+def _cells(step: Step, waits: str, history: History) -> list[str]:
+    detail = waits or step.detail
+    price = "unknown" if step.cost_usd is None else format_usd(step.cost_usd) if step.cost_usd else "free"
+    time_s = expected_s(history.experience, step.task) if step.action is Action.RUN else None
+    return [
+        step.task.source.label,
+        step.task.output,
+        step.task.model,
+        f"{step.reason}: {detail}" if detail else step.reason,
+        price,
+        "" if time_s is None else spoken(time_s),
+    ]
+
+
+def _row(head: str, text: str) -> str:
+    return f"  {head:<9} {escape(text)}"
+
+
+def free_bytes(manifest: Manifest) -> int:
+    """Return what is free on the disk of the outputs."""
+    folder = manifest.output_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return disk_usage(folder).free
