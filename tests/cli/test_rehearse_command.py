@@ -9,12 +9,14 @@ import anyio
 import pytest
 
 from batchup.manifest import load
+from batchup.media import verify
 from batchup.plan import Choice
 from batchup.progress import Progress
 from batchup.rehearsal import Cut, Faults, Script, answers
 from batchup.rehearsal.stage import Wishes, rehearse
 from tests.fal.job import MODEL, Job, fal_of
 from tests.library import events, outputs, photo, size
+from tests.videos import make_video
 
 URLS = """\
 inputs:
@@ -70,6 +72,43 @@ def test_a_rehearsal_makes_real_outputs_of_the_right_size_in_a_folder_that_it_na
     }
     assert "nothing was paid" in answer.out
     assert "3 submits" in answer.out
+
+
+ALL = {
+    "fal/aura-sr": ("0.png", (192, 144), "PNG"),
+    "fal/seedvr-image": ("0.jpg", (96, 72), "JPEG"),
+    "fal/esrgan": ("0.png", (96, 72), "PNG"),
+    "fal/topaz-image": ("0.jpg", (96, 72), "JPEG"),
+    "fal/crystal": ("0.jpg", (96, 72), "JPEG"),
+    "fal/seedvr-video": ("clip.mp4", (96, 72), "MP4"),
+    "fal/bytedance-video": ("clip.mp4", (1440, 1080), "MP4"),
+    "fal/topaz-video": ("clip.mp4", (96, 72), "MP4"),
+}
+"""Model -> output, its size, its format."""
+
+
+def test_all_eight_can_be_rehearsed_at_once_and_give_what_each_of_them_gives(call, tmp_path):
+    rules = "\n".join(
+        f"  - {{match: {{path: {name.partition('/')[2]}/}}, model: {name}}}" for name in sorted(ALL)
+    )
+    job = Job(tmp_path, f"model: fal/seedvr-image\nrules:\n{rules}", photos=0)
+    for number, name in enumerate(ALL):
+        folder = tmp_path / "photos" / name.partition("/")[2]
+        if name.endswith("-video"):
+            folder.mkdir()
+            make_video(folder / "clip.mp4", seconds=0.2 + number / 10, size=(48, 36), audio=False)
+        else:
+            photo(folder / "0.png", seed=number)
+
+    status, told = rehearsed(call, job, "--speed", "100")
+
+    made = outputs(Path(told["rehearsal"]["outputs"]))
+    found = {name: verify(file) for name, file in made.items()}
+    assert status == 0
+    assert {name: (tuple(media.size), media.format) for name, media in found.items()} == {
+        f"{model.partition('/')[2]}/{name}": (of, form) for model, (name, of, form) in ALL.items()
+    }
+    assert told["rehearsal"]["accepted"] == len(ALL)
 
 
 def test_a_rehearsal_tells_what_would_be_billed_against_the_estimate(call, job):

@@ -134,6 +134,41 @@ async def test_attempts_are_counted_and_end(tmp_path, monkeypatch):
         assert job.events("done")[0]["attempt"] == 4
 
 
+SYNCHRONOUS = f"{MODEL}\nfal: {{mode: sync, settle: 300ms}}\nretry: {{attempts: 60, initial: 1ms, max: 5ms}}"
+
+
+async def test_a_synchronous_call_that_fails_for_now_is_made_again(tmp_path, monkeypatch):
+    job = Job(tmp_path, SYNCHRONOUS, photos=6)
+    faults = {**MODELS_PASS, **INGRESS, **WAITS}
+    async with fal_of(monkeypatch, *scripts("run", faults)) as fal:
+        assert await job.tasks() == {"done": 6}
+
+        assert (len(fal.accepted), fal.calls["run"]) == (6, 6 + len(faults))
+        assert paid_once(fal)
+
+
+async def test_a_synchronous_call_that_fails_for_good_fails_its_task_alone(tmp_path, monkeypatch):
+    faults = {**MODELS_STAY, "forbidden": answers.forbidden()}
+    job = Job(tmp_path, SYNCHRONOUS, photos=len(faults) + 1)
+    async with fal_of(monkeypatch, *scripts("run", faults)):
+        summary = (await job.run()).summary
+
+        assert (summary.failures, summary.tasks.done) == (dict.fromkeys(faults, 1), 1)
+
+
+@pytest.mark.parametrize("refusal", [answers.wrong_key(), answers.locked()], ids=["wrong key", "locked"])
+async def test_an_account_that_is_refused_at_a_synchronous_call_stops_the_run(tmp_path, monkeypatch, refusal):
+    job = Job(tmp_path, SYNCHRONOUS, photos=6)
+    async with fal_of(monkeypatch, Script("run", refusal, times=0)) as fal:
+        outcome = await job.run(concurrency=1)
+
+        assert (outcome.summary.stopped, outcome.summary.tasks.pending) == ("account", 6)
+        assert fal.calls["run"] == 1
+
+        forgive(fal)
+        assert await job.tasks() == {"done": 6}
+
+
 RESULTS_THAT_PASS = {**MODELS_PASS, **PLATFORM_PASSES, **INGRESS, **WAITS, "500": answers.broken(500)}
 
 

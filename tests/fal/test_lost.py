@@ -32,6 +32,39 @@ async def test_with_a_history_every_tenth_lost_answer_is_found_and_nothing_is_pa
         assert paid_once(fal)
 
 
+@pytest.mark.parametrize("why", ["403", "500"])
+async def test_without_a_history_every_tenth_lost_answer_is_paid_again_where_that_is_cheap(
+    tmp_path, monkeypatch, why
+):
+    job = Job(tmp_path, f"{MODEL}\n{LOSSY}\nrun: {{concurrency: 16}}", photos=40)
+    async with fal_of(monkeypatch, Script("history", NO_HISTORY[why], times=0), faults=TENTH, seed=3) as fal:
+        summary = (await job.run()).summary
+
+        lost = fal.record.faults["submit Cut"]
+        assert lost >= 3
+        assert summary.tasks.done == summary.tasks.total == 40
+        assert len(fal.accepted) == 40 + lost
+        # What may have been paid twice is told.
+        told_usd = summary.cost_usd.charged + summary.cost_usd.reserved
+        assert told_usd == pytest.approx(float(fal.billed_usd), abs=2e-6)
+
+
+@pytest.mark.parametrize("why", ["403", "500"])
+async def test_without_a_history_every_tenth_lost_answer_is_held_where_that_is_dear(
+    tmp_path, monkeypatch, why
+):
+    job = Job(tmp_path, f"{DEAR}\n{LOSSY}\nrun: {{concurrency: 16}}", photos=40)
+    async with fal_of(monkeypatch, Script("history", NO_HISTORY[why], times=0), faults=TENTH, seed=3) as fal:
+        summary = (await job.run()).summary
+
+        lost = fal.record.faults["submit Cut"]
+        assert lost >= 3
+        assert (summary.tasks.done, summary.tasks.held) == (40 - lost, lost)
+        assert summary.cost_usd.reserved == pytest.approx(lost * 0.08)
+        assert len(fal.accepted) == 40
+        assert paid_once(fal)
+
+
 async def test_a_history_that_lags_is_asked_again_until_it_knows(tmp_path, monkeypatch):
     job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 1s}}")
     async with fal_of(monkeypatch, Script("submit", LOST, times=3), history_lag_s=0.4) as fal:
@@ -144,6 +177,22 @@ async def test_a_synchronous_call_that_is_cut_is_found_or_held(tmp_path, monkeyp
         assert await job.tasks() == {"done": 2}
 
         assert len(fal.accepted) == fal.calls["run"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "tasks", "accepted"),
+    [(MODEL, {"done": 2}, 3), (DEAR, {"done": 1, "held": 1}, 2)],
+    ids=["cheap", "dear"],
+)
+async def test_a_synchronous_call_that_is_cut_and_cannot_be_looked_for_is_unconfirmed(
+    tmp_path, monkeypatch, text, tasks, accepted
+):
+    job = Job(tmp_path, f"{text}\nfal: {{mode: sync, settle: 200ms}}", photos=2)
+    scripts = [Script("run", LOST), Script("history", answers.forbidden(), times=0)]
+    async with fal_of(monkeypatch, *scripts) as fal:
+        assert await job.tasks() == tasks
+
+        assert len(fal.accepted) == fal.calls["run"] == accepted
 
 
 @pytest.mark.parametrize("step", ["status", "result"])
