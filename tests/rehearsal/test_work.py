@@ -148,7 +148,7 @@ async def test_answers_may_hold_nothing_but_the_address(tmp_path):
 
 
 MEGAPIXELS = Decimal(96 * 72) / 1_000_000
-BILLS = {
+BILLS: dict[str, tuple[str, dict[str, Any], Decimal | None, Decimal | None]] = {
     "aura is free": (AURA, {}, None, Decimal(0)),
     "seedvr by megapixels": (SEEDVR, {}, MEGAPIXELS, MEGAPIXELS * Decimal("0.001")),
     "esrgan by compute seconds": (ESRGAN, {}, None, None),
