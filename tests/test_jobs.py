@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path, PurePosixPath
 
 import av
@@ -13,7 +14,11 @@ import pytest
 from PIL import ExifTags, Image
 
 from batchup import manifest, media
+from batchup.progress import Progress
+from batchup.rehearsal.stage import Wishes, rehearse
 from batchup.source import Size
+from tests.library import photo
+from tests.videos import make_video
 
 JOBS = Path(__file__).parent.parent / "jobs"
 MANIFESTS = sorted(JOBS.glob("*.yaml"))
@@ -62,6 +67,45 @@ def test_every_manifest_that_is_shipped_is_right(path):
     job = manifest.load(path)
 
     assert job.name == path.stem
+
+
+PAID = {
+    "aura-sr": {"fal/aura-sr"},
+    "bytedance-video": {"fal/bytedance-video"},
+    "crystal": {"fal/crystal"},
+    "esrgan": {"fal/esrgan"},
+    "library-fal": {"fal/crystal", "fal/esrgan", "fal/seedvr-image", "fal/topaz-video"},
+    "seedvr-image": {"fal/seedvr-image"},
+    "seedvr-video": {"fal/seedvr-video"},
+    "topaz-image": {"fal/topaz-image"},
+    "topaz-video": {"fal/topaz-video"},
+}
+"""Manifest -> the models that it sends a mixed folder through."""
+
+
+def stocked(name: str) -> manifest.Manifest:
+    """Return a manifest of jobs/, with something of everything in the folder that it reads."""
+    job = manifest.load(JOBS / f"{name}.yaml")
+    (folder,) = (Path(item.path).expanduser() for item in job.inputs)
+    for number, below in enumerate(("", "portraits", "anime")):
+        photo(folder / below / "photo.jpg", seed=number)
+    make_video(folder / "clip.mp4", seconds=0.3, size=(48, 36))
+    # It may be noon: when it works and how much at once is not the question here.
+    return job.model_copy(update={"run": job.run.model_copy(update={"window": None, "limits": {}})})
+
+
+@pytest.mark.parametrize("name", PAID)
+async def test_every_manifest_for_fal_runs_as_it_is_over_a_mixed_folder(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    job = stocked(name)
+
+    outcome, night, _ = await rehearse(job, Wishes(speed=100, blank=True), Progress(show=False))
+
+    assert outcome.summary is not None
+    tasks = outcome.summary.tasks
+    assert set(outcome.plan.models) == PAID[name]
+    assert tasks.done == tasks.total == night.accepted > 0
+    assert outcome.summary.stopped is None
 
 
 def test_the_demo_makes_two_of_each_picture_and_one_of_each_icon_and_video(library):
