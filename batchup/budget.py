@@ -7,7 +7,9 @@ from decimal import Decimal
 from enum import Enum
 
 from batchup.bell import Bell
+from batchup.books import Money
 from batchup.errors import PostponedError
+from batchup.events import Done, Event, Result
 from batchup.history import History
 from batchup.task import Task
 
@@ -44,12 +46,24 @@ class Budget:
         *,
         price: Price = lambda task: task.cost_usd,
         bell: Bell | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Take the caps.
+
+        Args:
+            cap_usd: For the whole job; None for none.
+            history: Of the job, as it goes on.
+            caps_usd: Model -> cap, within that.
+            price: See :data:`Price`.
+            bell: Rung when more may have come to fit.
+            tell: Called with a sentence when a cap turns out to be passed, because an estimate was wrong.
+        """
         self.cap_usd = cap_usd
         self.caps_usd = caps_usd or {}
         self.refused = False
         self.live = 0
-        self._price, self._bell = price, bell
+        self._price, self._bell, self._tell = price, bell, tell
+        self._passed: set[str] = set()
         self._history = history
         self._claims: dict[str, Decimal] = {}
         self._claimed: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -117,6 +131,25 @@ class Budget:
             yield self._claims.get(task.id, self._price(task))
         finally:
             self.drop(task)
+
+    def heard(self, event: Event) -> None:
+        """Take in an event that has become durable: what it cost may be more than was reserved."""
+        if isinstance(event, Result | Done) and event.charged_usd:
+            record = self._history.get(event.id)
+            model = record.model if record else ""
+            self._check("the budget", "", self.cap_usd, self._history.money)
+            self._check(
+                f"the budget for {model}", model, self.caps_usd.get(model), self._history.money_of(model)
+            )
+
+    def _check(self, whose: str, key: str, cap_usd: Decimal | None, money: Money) -> None:
+        taken_usd = money.charged + money.reserved
+        if cap_usd is not None and taken_usd > cap_usd and key not in self._passed:
+            self._passed.add(key)
+            self._tell(
+                f"{whose} of {cap_usd} USD is passed by {taken_usd - cap_usd:.4f} USD: something cost more than was "
+                "estimated; nothing more is begun that costs anything"
+            )
 
     def _ring(self) -> None:
         if self._bell is not None:

@@ -163,19 +163,21 @@ class _Session:
             plan, catalogue = await quote.today(plan, history)
             if not self.options.confirm(plan, history):
                 return Outcome(plan)
-            gate = self._gate(history)
+            gate = self._gate(history, catalogue)
             one = _Run(
                 self,
                 history,
                 plan,
-                recorder=Recorder(ledger, history, [self.reporter.heard, gate.circuits.heard]),
+                recorder=Recorder(
+                    ledger, history, [self.reporter.heard, gate.circuits.heard, gate.budget.heard]
+                ),
                 gate=gate,
                 catalogue=catalogue,
                 agreed_usd=max(history.agreed_usd, total_usd(plan, history)),
             )
             return await one.execute()
 
-    def _gate(self, history: History) -> Gate:
+    def _gate(self, history: History, catalogue: Catalogue) -> Gate:
         """Return what the manifest's limits let through."""
         asked, options = self.manifest.run, self.options
         caps_usd = {
@@ -183,7 +185,9 @@ class _Session:
         }
         cap_usd = asked.budget_usd if options.budget_usd is None else options.budget_usd
         return Gate(
-            budget=Budget(cap_usd, history, caps_usd, bell=self.bell),
+            budget=Budget(
+                cap_usd, history, caps_usd, price=catalogue.price_now, bell=self.bell, tell=self.reporter.tell
+            ),
             circuits=Circuits(asked.stop_after, history, self.reporter.tell),
             hours=None if options.ignore_window or asked.window is None else Window.of(asked.window),
             stays=not options.no_wait,

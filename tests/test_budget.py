@@ -121,3 +121,17 @@ def test_one_models_budget_leaves_the_others_alone():
 
 def test_without_a_budget_everything_fits():
     assert budget(None).claim(task(ONE, None)) is Fit.YES
+
+
+def test_a_cap_that_is_passed_because_an_estimate_was_wrong_is_told_once():
+    told: list[str] = []
+    events = [*SEEN, submitting(ONE, "0.60"), done(ONE, "1.30")]
+    history = History().fold(enumerate(encode(event) for event in events))
+    one = Budget(Decimal("1.00"), history, tell=told.append)
+
+    one.heard(events[-1])
+    one.heard(events[-1])
+
+    [sentence] = told
+    assert sentence.startswith("the budget of 1.00 USD is passed by 0.3000 USD")
+    assert one.claim(task(TWO, "0.01")) is Fit.NOT_BY_RUN

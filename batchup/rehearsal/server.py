@@ -55,6 +55,7 @@ class Fal:
         self._store = Store(folder, clock)
         self._gate = Gate(self.record, self._dice, clock, settings.key, self.account.endpoint_of)
         self._group = group
+        self._lines: list[_Line] = []
 
     @property
     def accepted(self) -> list[Job]:
@@ -105,6 +106,17 @@ class Fal:
         """Let the file at *url* expire now."""
         self._store.forget(url.split("/")[-2])
 
+    @asynccontextmanager
+    async def unplugged(self) -> AsyncIterator[None]:
+        """Be out of reach while the block lasts: connections are torn, and new ones refused. The work goes on."""
+        for line in self._lines:
+            await line.cut()
+        try:
+            yield
+        finally:
+            for line in self._lines:
+                await line.restore()
+
     def state(self) -> dict[str, Any]:
         """Return what the server knows, as JSON can hold it."""
         return {
@@ -134,7 +146,9 @@ class Fal:
         self._wire(apps, tokens, cdn)
         for offset, (name, app) in enumerate(apps.items()):
             app.router.add_route("*", "/{rest:.*}", self._gate.stranger(name))
-            self.addresses[name] = await stack.enter_async_context(_listening(app, port and port + offset))
+            line = await stack.enter_async_context(_listening(app, port and port + offset))
+            self._lines.append(line)
+            self.addresses[name] = f"http://{HOST}:{line.port}"
         tokens.cdn_url = self.addresses["queue" if shared else "cdn"]
 
     def _wire(self, apps: Mapping[str, web.Application], tokens: Tokens, cdn: Cdn) -> None:
@@ -199,14 +213,33 @@ async def open_fal(
         raise failure
 
 
+class _Line:
+    """One service's port."""
+
+    def __init__(self, runner: web.AppRunner, site: web.TCPSite) -> None:
+        self._runner, self._site = runner, site
+        self.port: int = runner.addresses[0][1]
+
+    async def cut(self) -> None:
+        await self._site.stop()
+        server = self._runner.server
+        for connection in list(server.connections) if server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def restore(self) -> None:
+        self._site = web.TCPSite(self._runner, HOST, self.port)
+        await self._site.start()
+
+
 @asynccontextmanager
-async def _listening(app: web.Application, port: int) -> AsyncIterator[str]:
+async def _listening(app: web.Application, port: int) -> AsyncIterator[_Line]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S)
     await runner.setup()
     try:
         site = web.TCPSite(runner, HOST, port)
         await site.start()
-        yield f"http://{HOST}:{runner.addresses[0][1]}"
+        yield _Line(runner, site)
     finally:
         with anyio.CancelScope(shield=True):
             await runner.cleanup()

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from batchup.clock import Clock
-from batchup.errors import BatchupError, RateLimitedError, TransientError
+from batchup.errors import BatchupError, NotSentError, RateLimitedError, TransientError
 from batchup.providers.base import Ticket
 from batchup.providers.fal.pace import Pace
 from batchup.providers.fal.queue import Status
@@ -72,8 +72,8 @@ class Poller:
     async def wait(self, ticket: Ticket, endpoint: str, *, age_s: float | None = 0.0) -> Status:
         """Return the status of a request once it is complete, however long that takes; a failed one is complete too.
 
-        Errors that may pass are not raised: asking is free, so it is asked again. Whoever waits sets the deadline;
-        to cancel this call leaves the request alone.
+        Errors that may pass are not raised: asking is free, so it is asked again. All but one: whoever waits must know
+        of a lost network. He sets the deadline, too; to cancel this call leaves the request alone.
 
         Args:
             ticket: Of the request.
@@ -81,6 +81,7 @@ class Poller:
             age_s: Seconds since its submission; None where nobody knows, so that it is asked for at once.
 
         Raises:
+            NotSentError: The platform cannot be reached. May be called again.
             GoneError: The platform does not know the request, or no longer.
             RejectedError: It may not be asked for.
             FatalError: The key or the account is refused.
@@ -196,6 +197,8 @@ class Poller:
     async def _ask(self, watch: _Watch) -> None:
         try:
             status = await self._ask_platform(watch.ticket)
+        except NotSentError as error:
+            self._settle(watch, error)
         except TransientError as error:
             self._repeat(watch, error)
         except BatchupError as error:
