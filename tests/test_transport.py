@@ -684,6 +684,17 @@ def test_a_url_that_needs_no_quoting_is_sent_as_it_is_written(text):
     assert str(parsed(text)) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["https://h.example/a/b-c_d~e.png", "http://127.0.0.1:43567/a", "http://h:8080/a", "https://a--b.c/d/e"],
+)
+def test_a_plain_url_is_what_it_is_to_everybody(text):
+    url, known = parsed(text), URL(text)
+
+    assert (url, hash(url), str(url)) == (known, hash(known), text)
+    assert (url.host, url.port, url.path, url.parts) == (known.host, known.port, known.path, known.parts)
+
+
 def test_a_url_with_spaces_and_umlauts_is_quoted():
     url = parsed("https://bücher.example/ein bild.jpg")
 

@@ -17,6 +17,11 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # What needs no quoting is sent byte for byte: the signature in somebody's query may be over its spelling.
 _WHOLE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 
+# What is the same however it is read. Ports of three digits and less may be the usual ones, which are left out elsewhere.
+_LABEL, _PART = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+_PLAIN = re.compile(rf"https?://({_LABEL}(?:\.{_LABEL})*)(?::[1-5]?[1-9][0-9]{{3}})?(?:/{_PART})+")
+_NUMBERS = re.compile(r"[\d.]+")
+
 # RFC 6052, section 2.1: networks without IPv4 reach all of it through this prefix.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -98,6 +103,9 @@ def parsed(text: str, base: URL | None = None) -> URL:
     Raises:
         RejectedError: It is none.
     """
+    plain_host = _PLAIN.fullmatch(text) if base is None else None
+    if plain_host and (not _NUMBERS.fullmatch(plain_host[1]) or _is_ipv4(plain_host[1])):
+        return URL(text, encoded=True)
     try:
         url = _spelled(text.strip(), base)
     except ValueError:
@@ -109,7 +117,7 @@ def parsed(text: str, base: URL | None = None) -> URL:
             f"{shown(url) or '(nothing)'}: not an http:// or https:// address", kind="url_invalid"
         )
     # What the system would read as an IPv4 address though it is not written as one: 127.1, 2130706433, 0177.0.0.1.
-    if re.fullmatch(r"[\d.]+", url.raw_host) and not _is_ipv4(url.raw_host):
+    if _NUMBERS.fullmatch(url.raw_host) and not _is_ipv4(url.raw_host):
         raise RejectedError(f"{shown(url)}: {url.raw_host} is no IPv4 address", kind="url_invalid")
     return url
 
@@ -123,6 +131,7 @@ def _spelled(text: str, base: URL | None) -> URL:
     return exact if same and _WHOLE.fullmatch(text) else url
 
 
+@lru_cache(maxsize=64)
 def _is_ipv4(host: str) -> bool:
     try:
         ipaddress.IPv4Address(host)

@@ -41,7 +41,7 @@ class Api:
     ) -> Answer:
         """Call a service once and return its answer, whatever its status; a redirect is an answer, too.
 
-        A POST to the queue or the synchronous service costs money: it goes out once, over a connection of its own.
+        A POST to the queue or the synchronous service costs money: it goes out once, over a connection that did not lie idle.
 
         Args:
             service: To which the key is sent.

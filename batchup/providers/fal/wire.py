@@ -1,9 +1,10 @@
 """Wire: one request and its whole answer, and whether a request that failed may have arrived.
 
-What costs money goes over a connection of its own. A server may close an idle connection just as a request goes out on
-it; the client then sees the end of the connection and nothing else, and cannot know whether the request was read. On a
-new connection there is no such moment. (aiohttp 3.14 sends GET, PUT and DELETE a second time by itself when a
-connection breaks, POST never: measured, and held by a test.)
+What costs money goes over a new connection, or one that was in use a moment ago. A server may close an idle connection
+just as a request goes out on it; the client then sees the end of the connection and nothing else, and cannot know whether
+the request was read. On a new connection there is no such moment, and hardly on one that was in use just now; what is
+lost all the same is looked for, like any lost answer. (aiohttp 3.14 sends GET, PUT and DELETE a second time by itself when a connection breaks, POST never: measured, and held by
+a test.)
 """
 
 import math
@@ -11,6 +12,7 @@ import socket
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.request import getproxies
 
@@ -34,7 +36,17 @@ MAX_ANSWER_BYTES = 64 << 20
 UNSENT_BYTES = 128 << 10
 """Of a body that the system holds without having sent it, where it lets itself be told: what it took is nearly sent."""
 
+FRESH_S = 0.5
+"""For so long a connection that nobody uses is as good as a new one. Servers keep theirs for seconds, or say with their
+answer that they do not.
+
+Source: Node.js, whose default of 5 is among the shortest: https://nodejs.org/api/http.html#serverkeepalivetimeout, read
+2026-11.
+"""
+
 _CHUNK_BYTES = 1 << 16
+_KEPT_S = 15.0
+_NEVER = 1e9
 
 _UNSENT = {"not_connected", "certificate_invalid", "url_refused"}
 _LOST = {"download_stalled": "no_answer", "download_cut": "answer_cut"}
@@ -52,7 +64,7 @@ class Sending:
         secret: What the headers carry, to be kept out of the answer.
         within_s: Most seconds until the whole answer, those of connecting not counted, and counted anew with every
             part of a streamed body that is on its way; None waits for ever.
-        fresh: Over a connection of its own.
+        fresh: Over a connection that was made, or used, within the last :data:`FRESH_S` seconds.
     """
 
     method: str
@@ -98,19 +110,41 @@ class Wire:
 
     async def _exchange(self, sending: Sending, label: str) -> Answer:
         session = self._fresh if sending.fresh else self._kept
+        proxy = await self._route(sending.url) if self._proxies else None
+        if isinstance(sending.body, AsyncIterable):
+            return await self._streamed(session, sending, sending.body, proxy, label)
+        async with session.request(
+            sending.method,
+            sending.url,
+            headers=sending.headers,
+            data=sending.body,
+            proxy=proxy,
+            allow_redirects=False,
+            timeout=_timeout(self._connect_s, sending.within_s),
+        ) as answer:
+            content = await _whole(answer, label)
+        return self._answer(sending, answer, content, label)
+
+    async def _streamed(
+        self,
+        session: aiohttp.ClientSession,
+        sending: Sending,
+        body: AsyncIterable[bytes],
+        proxy: URL | None,
+        label: str,
+    ) -> Answer:
+        """Send a body whose every part gives the rest as much time again."""
         within_s = math.inf if sending.within_s is None else sending.within_s
-        proxy = await self._route(sending.url)
         with anyio.fail_after(self._connect_s + within_s) as scope:
 
             def moved() -> None:
                 scope.deadline = anyio.current_time() + within_s
 
-            body = sending.body
             async with session.request(
                 sending.method,
                 sending.url,
                 headers=sending.headers,
-                data=_Told(body, moved) if isinstance(body, AsyncIterable) else body,
+                data=_Told(body, moved),
                 proxy=proxy,
                 allow_redirects=False,
             ) as answer:
@@ -128,8 +162,6 @@ class Wire:
 
     async def _route(self, url: URL) -> URL | None:
         """Return the proxy on the way to *url*."""
-        if not self._proxies:
-            return None
         origin = (url.scheme, url.host, url.port)
         if origin not in self._routes:
             self._routes[origin] = await to_thread.run_sync(proxy_of, url, self._proxies)
@@ -159,6 +191,13 @@ async def _whole(answer: aiohttp.ClientResponse, label: str) -> bytes:
     return bytes(content)
 
 
+@lru_cache(maxsize=64)
+def _timeout(connect_s: float, within_s: float | None) -> aiohttp.ClientTimeout:
+    """Return limits on connecting, and on all of it; as exact as they are small, not rounded up to a second."""
+    total_s = None if within_s is None else connect_s + within_s
+    return aiohttp.ClientTimeout(total=total_s, connect=connect_s, ceil_threshold=_NEVER)
+
+
 def _named(error: TaskError) -> TaskError:
     """Return what the transport's error means for whoever has sent something; without its cause."""
     if error.kind in _UNSENT:
@@ -183,7 +222,7 @@ def _socket(info: Any) -> socket.socket:
 
 
 @asynccontextmanager
-async def open_wire(*, connect_s: float, clock: Clock) -> AsyncIterator[Wire]:
+async def open_wire(*, connect_s: float, clock: Clock, fresh_s: float = FRESH_S) -> AsyncIterator[Wire]:
     """Open connection pools, closed when the block is left.
 
     Proxies are those of the environment (``https_proxy``, ``no_proxy``, ...) or of the system. Cookies and ``.netrc``
@@ -192,19 +231,19 @@ async def open_wire(*, connect_s: float, clock: Clock) -> AsyncIterator[Wire]:
     Args:
         connect_s: Most seconds until a connection stands, its name's resolution included.
         clock: Tells when an answer came.
+        fresh_s: See :data:`FRESH_S`.
     """
-    # How long an answer may take is each request's own.
-    timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
+    timeout = _timeout(connect_s, None)  # how long an answer may take is each request's own
 
-    def pool(*, fresh: bool) -> aiohttp.ClientSession:
+    def pool(kept_s: float) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             # Unlimited, because waiting for a free connection would count as connecting.
-            connector=aiohttp.TCPConnector(limit=0, force_close=fresh, socket_factory=_socket),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=kept_s, socket_factory=_socket),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"batchup/{__version__}", "Accept-Encoding": "identity"},
             timeout=timeout,
             read_bufsize=_CHUNK_BYTES,
         )
 
-    async with pool(fresh=False) as kept, pool(fresh=True) as fresh:
+    async with pool(_KEPT_S) as kept, pool(fresh_s) as fresh:
         yield Wire(kept, fresh, connect_s, clock)
