@@ -27,6 +27,7 @@ LAYERS = [
     [
         "batch",
         "bill",
+        "verdict",
         "history",
         "outputs",
         "examiner",
@@ -45,7 +46,7 @@ LAYERS = [
     ["models"],
     ["events", "retry", "books", "experience", "standing", "fold"],
     ["task"],
-    ["source", "aside", "errors", "clock", "digest", "terminal", "version"],
+    ["source", "aside", "awake", "errors", "clock", "digest", "terminal", "version"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
