@@ -192,6 +192,7 @@ def _submissions(means: Means, provider: Provider, patience: Patience, slots: Sl
         task_s=means.manifest.timeouts.task_s,
         settle_s=fal.settle_s,
         resubmit_below_usd=fal.resubmit_below_usd,
+        is_synchronous=fal.mode == "sync" and provider.durable,
     )
 
 

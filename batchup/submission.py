@@ -23,7 +23,7 @@ from batchup.errors import (
     TransientError,
 )
 from batchup.history import UNCONFIRMED, Record
-from batchup.limits import Slots
+from batchup.limits import Flight, Slots
 from batchup.patience import Patience
 from batchup.providers.base import Completed, Job, Provider, Request, Ticket
 from batchup.task import Task
@@ -51,6 +51,7 @@ class Submissions:
         told: Called with why nothing is sent, and with nothing when it goes on.
         task_s: How long a submission is waited for. Then it goes on without us, and the next run collects it.
         settle_s: How long after a submission whose answer was lost it is looked for.
+        is_synchronous: Whether a submission is answered only when its work is done.
         resubmit_below_usd: Below this price one that was not found is submitted again; above, a person decides.
     """
 
@@ -65,6 +66,7 @@ class Submissions:
     task_s: float = 3600.0
     settle_s: float = 120.0
     resubmit_below_usd: Decimal = Decimal("0.05")
+    is_synchronous: bool = False
     _lines: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
 
     async def run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
@@ -100,11 +102,12 @@ class Submissions:
         """
         async with self._slot(job.task.model):
             try:
-                if isinstance(known, events.Submitted):
-                    ticket = Ticket(known.request_id, known.ticket)
-                else:
-                    ticket = await self._settled(job, known)
-                return known.attempt, await self._finished(job, ticket, known.attempt)
+                with self.slots.flying():
+                    if isinstance(known, events.Submitted):
+                        ticket = Ticket(known.request_id, known.ticket)
+                    else:
+                        ticket = await self._settled(job, known)
+                    return known.attempt, await self._finished(job, ticket, known.attempt)
             except RunFailedError as error:
                 await self._again(
                     job, error, known.attempt, self.patience.policy.wait_s(known.attempt, error)
@@ -125,8 +128,9 @@ class Submissions:
         if ticket is None:
             raise LeftError("it was not found", kind=UNCONFIRMED)
         async with self._slot(job.task.model):
-            await self._accepted(job, ticket, sent.attempt)
-            return sent.attempt, await self._finished(job, ticket, sent.attempt)
+            with self.slots.flying():
+                await self._accepted(job, ticket, sent.attempt)
+                return sent.attempt, await self._finished(job, ticket, sent.attempt)
 
     @asynccontextmanager
     async def _slot(self, model: str, *, submits: bool = False) -> AsyncIterator[None]:
@@ -150,11 +154,12 @@ class Submissions:
     async def _run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
         number, tries, waits = submitted, 0, 0
         while True:
-            await self._turn(job.task.model)
             try:
-                ticket = await self._submit(job, request, number + 1)
-                number += 1
-                return number, await self._finished(job, ticket, number)
+                async with self.slots.flight() as flight:
+                    await self._turn(job.task.model)
+                    ticket = await self._submit(job, request, number + 1, flight)
+                    number += 1
+                    return number, await self._finished(job, ticket, number)
             except RateLimitedError as error:
                 # Waiting, not failing: it counts for nothing.
                 waits += 1
@@ -209,8 +214,9 @@ class Submissions:
         if wait_s >= LONG_S:
             self.told("")
 
-    async def _submit(self, job: Job, request: Request, number: int) -> Ticket:
+    async def _submit(self, job: Job, request: Request, number: int, flight: Flight) -> Ticket:
         if not self.provider.durable:
+            flight.accepted(self.patience.clock.now_s())
             return await self.provider.submit(job, request)
         # On disk before anything is sent: should we die in between, the next run knows which requests may have
         # been accepted.
@@ -227,6 +233,8 @@ class Submissions:
             await self.patience.record(sent)
         sent_s = self.patience.clock.now_s()
         ticket: Ticket | None = None
+        if self.is_synchronous:
+            flight.accepted(sent_s)
         try:
             # A synchronous call lasts as long as the work does.
             with anyio.move_on_after(self.task_s):
@@ -234,15 +242,17 @@ class Submissions:
         except SubmissionUnknown:
             pass
         except RateLimitedError as error:
-            self.slots.refused(sent_s, error.retry_after_s or 0.0)
+            flight.refused(sent_s, error.retry_after_s or 0.0)
             raise
         except FatalError as error:
             await self._refused(job, "account", str(error), number - 1, 0.0)
             raise
         if ticket is None:
-            return await self._settled(job, sent)
+            ticket = await self._settled(job, sent)
+            flight.accepted(sent_s)
+            return ticket
+        flight.accepted(sent_s)
         await self._accepted(job, ticket, number)
-        await self.slots.accepted()
         return ticket
 
     async def _again(self, job: Job, error: TransientError, number: int, wait_s: float | None) -> None:
