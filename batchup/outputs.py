@@ -54,7 +54,7 @@ class Examined(msgspec.Struct, frozen=True):
 
 
 def examine(files: Examination) -> Examined:
-    """Decode an output from its first frame to its last, and hash it and its input. Runs in a worker process.
+    """Decode an output from its first frame to its last, and hash it and its input. Runs in a worker process, or a thread.
 
     Raises:
         RejectedError: ``output_damaged``: it does not decode.
@@ -73,52 +73,6 @@ def examine(files: Examination) -> Examined:
         sha256=digest.sha256(Path(files.part)),
         source_sha256=files.source_sha256 or (digest.sha256(files.source) if files.source else ""),
     )
-
-
-class Examinations(msgspec.Struct, frozen=True):
-    """What :func:`examine_all` is given."""
-
-    each: tuple[Examination, ...]
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What one of several examinations came to: what was found, or why nothing was.
-
-    Attributes:
-        kind: Of a RejectedError; empty for none.
-        errno: Of an OSError; 0 for none. *file* is its file.
-        message: Of either.
-    """
-
-    found: Examined | None = None
-    kind: str = ""
-    errno: int = 0
-    file: str = ""
-    message: str = ""
-
-    def examined(self) -> Examined:
-        """Return or raise as :func:`examine` did."""
-        if self.kind:
-            raise RejectedError(self.message, kind=self.kind)
-        if self.found is None:
-            raise OSError(self.errno, self.message, self.file)
-        return self.found
-
-
-def examine_all(files: Examinations) -> list[Verdict]:
-    """Examine several outputs. Runs in a worker process."""
-    return [_verdict(each) for each in files.each]
-
-
-def _verdict(files: Examination) -> Verdict:
-    try:
-        return Verdict(examine(files))
-    except RejectedError as error:
-        return Verdict(kind=error.kind, message=str(error))
-    except OSError as error:
-        if error.errno is None:
-            raise
-        return Verdict(errno=error.errno, file=str(error.filename or ""), message=error.strerror or "")
 
 
 def part_path(output: Path, task_id: str) -> Path:

@@ -1,93 +1,102 @@
-"""Small outputs are examined several at a time, and each is judged by itself."""
+"""Tiny pictures are examined here, everything else by a process, and each is judged by itself."""
 
 import os
-import signal
 
 import anyio
 import pytest
+from PIL import Image
 
 from batchup import digest
 from batchup.errors import RejectedError
-from batchup.examiner import Examiner
+from batchup.examiner import TINY_BYTES, TINY_PIXELS, Examiner
 from batchup.outputs import Examination
 from batchup.providers.local.pool import open_pool
 from tests.library import children, photo
 
 
-@pytest.fixture
-def pictures(tmp_path):
-    return [photo(tmp_path / f"{number}.png", (40, 30), number) for number in range(20)]
-
-
-def examination(file, pixels=1200):
-    return Examination(str(file), str(file), pixels=pixels, inherits="image")
-
-
-async def examined(files, *, cancelled=0):
-    """Return what each examination returned or raised, those left out that were cancelled."""
+async def examined(files, *, pixels=1200, source=""):
+    """Return what each examination returned or raised, and how many processes there were at its end."""
     found = {}
 
     async def one(examiner, file):
         try:
-            found[file] = await examiner.examine(examination(file))
+            found[file] = await examiner.examine(
+                Examination(str(file), str(source or file), pixels=pixels, inherits="image")
+            )
         except (RejectedError, OSError) as error:
             found[file] = error
 
-    async with open_pool(1, 10**9) as pool, anyio.create_task_group() as group:
+    async with open_pool(1, 10**9) as pool:
         examiner = Examiner(pool, 10**9)
-        async with anyio.create_task_group() as first:
-            for file in files[:cancelled]:
-                first.start_soon(one, examiner, file)
-            await anyio.lowlevel.checkpoint()
-            for file in files[cancelled:]:
+        async with anyio.create_task_group() as group:
+            for file in files:
                 group.start_soon(one, examiner, file)
-            await anyio.lowlevel.checkpoint()
-            if cancelled:
-                first.cancel_scope.cancel()
-    return found
+        return found, len(children(os.getpid()))
 
 
-async def test_each_of_many_gets_its_own_answer(pictures):
-    found = await examined(pictures)
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+async def test_tiny_pictures_take_no_process(tmp_path, ending):
+    pictures = [photo(tmp_path / f"{number}.{ending}", (40, 30), number) for number in range(5)]
 
+    found, processes = await examined(pictures)
+
+    assert processes == 0
     assert {file: one.sha256 for file, one in found.items()} == {
         file: digest.sha256(file) for file in pictures
     }
     assert {(one.width, one.height) for one in found.values()} == {(40, 30)}
 
 
-async def test_one_that_is_damaged_or_gone_is_nothing_to_the_others(pictures):
+def large(folder):
+    return photo(folder / "large.png", (TINY_PIXELS // 100 + 1, 100))
+
+
+def long(folder):
+    file = photo(folder / "long.png", (40, 30))
+    with file.open("ab") as more:
+        more.write(bytes(TINY_BYTES))
+    return file
+
+
+def rare(folder):
+    return photo(folder / "rare.tiff", (40, 30))
+
+
+def moving(folder):
+    file = folder / "moving.webp"
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+    return file
+
+
+@pytest.mark.parametrize("is_input", [False, True], ids=["output", "input"])
+@pytest.mark.parametrize("made", [large, long, rare, moving])
+async def test_what_only_claims_to_be_tiny_is_for_a_process(tmp_path, made, is_input):
+    other, tiny = made(tmp_path), photo(tmp_path / "tiny.png", (40, 30))
+    part, source = (tiny, other) if is_input else (other, tiny)
+
+    found, processes = await examined([part], source=source)
+
+    assert (found[part].width > 0, processes) == (True, 1)
+
+
+async def test_what_is_expected_to_be_larger_is_for_a_process(tmp_path):
+    file = photo(tmp_path / "tiny.png", (40, 30))
+
+    _, processes = await examined([file], pixels=TINY_PIXELS + 1)
+
+    assert processes == 1
+
+
+async def test_one_that_is_damaged_or_gone_is_judged_by_a_process_and_nothing_to_the_others(tmp_path):
+    pictures = [photo(tmp_path / f"{number}.png", (40, 30), number) for number in range(5)]
     damaged, gone, *whole = pictures
     damaged.write_bytes(damaged.read_bytes()[:60])
     gone.unlink()
 
-    found = await examined(pictures)
+    found, processes = await examined(pictures)
 
     assert found[damaged].kind == "output_damaged"
     assert isinstance(found[gone], FileNotFoundError)
     assert {found[file].width for file in whole} == {40}
-
-
-async def test_when_those_who_lead_are_cancelled_the_others_are_examined(pictures):
-    found = await examined(pictures, cancelled=5)
-
-    assert set(found) == set(pictures[5:])
-
-
-async def test_when_a_process_dies_under_several_each_is_examined_by_itself(pictures):
-    found = []
-
-    async def one(examiner, file):
-        found.append(await examiner.examine(examination(file)))
-
-    async with open_pool(1, 10**9) as pool, anyio.create_task_group() as group:
-        examiner = Examiner(pool, 10**9)
-        await one(examiner, pictures[0])  # the process is there, and waits
-        (worker,) = children(os.getpid())
-        os.kill(worker, signal.SIGSTOP)
-        for file in pictures[1:]:
-            group.start_soon(one, examiner, file)
-        await anyio.sleep(0.05)
-        os.kill(worker, signal.SIGKILL)
-
-    assert len(found) == len(pictures)
+    assert processes == 1
