@@ -1,32 +1,40 @@
 """The bill: every request that was accepted, and what it cost, as the ledger says and as the account says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from batchup import events
+from batchup.history import IN_FLIGHT, History
 from batchup.source import Source
 
 EXACT = Decimal("1e-9")
 """Amounts come as binary fractions; what differs by less does not differ."""
 
+_Submission = tuple[str, int]
+
 _TOLD = tuple(
-    f'{{"event":"{kind}"'.encode() for kind in ("task", "submitting", "submitted", "result", "done")
+    f'{{"event":"{kind}"'.encode()
+    for kind in ("task", "submitting", "submitted", "result", "done", "audited")
 )
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that the provider accepted, as the ledger knows it.
+    """One request that the provider accepted, or may have accepted, as the ledger knows it.
 
     Attributes:
-        request_id: Empty for a synchronous call, which has none.
+        request_id: Empty for a synchronous call, which has none, and where the answer was lost.
         task: Id of the task that it was for.
         input: As people know it.
         sent_at: Aware, by the clock of this machine.
         charged_usd: What the ledger has as its cost; 0 where it has none.
+        reserved_usd: What it may have cost besides, and no run will find out.
+        in_flight: Whether a run will still collect it.
+        lost: What was sent, where the answer was lost; else None.
     """
 
     request_id: str
@@ -36,6 +44,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     sent_at: datetime
     charged_usd: Decimal
+    reserved_usd: Decimal = Decimal(0)
+    in_flight: bool = False
+    lost: Mapping[str, Any] | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -85,48 +96,109 @@ class Bill:
         return [entry for entry in self.entries if entry.billed_usd is None and entry.request.charged_usd]
 
 
+class Charges:
+    """What each submission was charged. Both its result and its end may tell it; what the bill has told counts."""
+
+    def __init__(self) -> None:
+        self._by_task: dict[str, dict[int, Decimal]] = {}
+        self._billed: set[_Submission] = set()
+
+    def add(self, event: events.AnyEvent) -> None:
+        """Take in one event."""
+        if isinstance(event, events.Audited):
+            self._set(event, event.charged_usd)
+            if event.charged_usd:
+                self._billed.add((event.id, event.attempt))
+        elif isinstance(event, events.Result | events.Done) and event.charged_usd:
+            self._set(event, event.charged_usd)
+
+    def _set(self, event: events.Result | events.Done | events.Audited, usd: Decimal) -> None:
+        if isinstance(event, events.Audited) or (event.id, event.attempt) not in self._billed:
+            self._by_task.setdefault(event.id, {})[event.attempt] = usd
+
+    def of(self, task_id: str, attempt: int | None = None) -> Decimal:
+        """Return what a task was charged, by one submission or by all."""
+        charged = self._by_task.get(task_id, {})
+        return sum(charged.values(), Decimal(0)) if attempt is None else charged.get(attempt, Decimal(0))
+
+    @property
+    def total(self) -> Decimal:
+        """What all tasks were charged."""
+        return sum(map(self.of, self._by_task), Decimal(0))
+
+    def watch(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Pass a ledger's lines on, taking in those with an amount."""
+        for offset, line in lines:
+            if b'"charged_usd":' in line:
+                self.add(events.decode(line))
+            yield offset, line
+
+
 @dataclass
 class _Fold:
-    """What has been read of a ledger.
+    """What has been read of a ledger. Submissions are known by task and number.
 
     Attributes:
         labels: Task -> its input.
-        sent: Task -> its latest submission.
-        accepted: Task and attempt -> request id and submission.
-        charged: Task and attempt -> amount.
+        sent: Submission -> what was sent.
+        accepted: Submission -> request id.
+        charges: What each was charged.
     """
 
+    history: History = field(default_factory=History)
     labels: dict[str, str] = field(default_factory=dict)
-    sent: dict[str, events.Submitting] = field(default_factory=dict)
-    accepted: dict[tuple[str, int], tuple[str, events.Submitting]] = field(default_factory=dict)
-    charged: dict[tuple[str, int], Decimal] = field(default_factory=dict)
+    sent: dict[_Submission, events.Submitting] = field(default_factory=dict)
+    accepted: dict[_Submission, str] = field(default_factory=dict)
+    charges: Charges = field(default_factory=Charges)
 
     def add(self, event: events.AnyEvent) -> None:
+        self.charges.add(event)
         if isinstance(event, events.Seen):
             self.labels[event.id] = Source(root=event.root, path=event.path, url=event.url).label
         elif isinstance(event, events.Submitting):
-            self.sent[event.id] = event
-        elif isinstance(event, events.Submitted) and event.id in self.sent:
-            self.accepted[event.id, event.attempt] = event.request_id, self.sent[event.id]
-        elif isinstance(event, events.Result | events.Done) and event.charged_usd:
-            self.charged[event.id, event.attempt] = event.charged_usd
+            self.sent[event.id, event.attempt] = event
+        elif isinstance(event, events.Submitted | events.Audited):
+            self._accept(event)
+
+    def _accept(self, event: events.Submitted | events.Audited) -> None:
+        # An audit tells only of ids that were not known; a synchronous call has none.
+        if event.request_id or isinstance(event, events.Submitted):
+            self.accepted[event.id, event.attempt] = event.request_id
+
+    def requests(self) -> Iterator[Request]:
+        """Yield what was accepted, or may have been, in the order in which it was sent."""
+        reserved = {(task, attempt): usd for task, attempt, usd in self.history.unsettled()}
+        owners = {request_id: submission for submission, request_id in self.accepted.items() if request_id}
+        for submission, sent in self.sent.items():
+            request_id = self.accepted.get(submission)
+            if request_id is None and submission not in reserved:
+                continue  # it was refused, or a run will settle it
+            if request_id and owners[request_id] != submission:
+                continue  # it became another task's, whose input has the same contents
+            task, attempt = submission
+            record = self.history.get(task)
+            yield Request(
+                request_id=request_id or "",
+                endpoint=sent.endpoint,
+                task=task,
+                input=self.labels.get(task, ""),
+                attempt=attempt,
+                sent_at=sent.at,
+                charged_usd=self.charges.of(task, attempt),
+                reserved_usd=reserved.get(submission, Decimal(0)),
+                in_flight=record is not None and record.state in IN_FLIGHT and attempt == record.attempts,
+                lost=sent.body if request_id is None else None,
+            )
 
 
-def requests(lines: Iterable[bytes]) -> list[Request]:
-    """Return the accepted requests that a ledger's *lines* tell of, in order."""
+def requests(lines: Iterable[tuple[int, bytes]]) -> list[Request]:
+    """Return the requests that a ledger's *lines*, with their offsets, tell of, in order.
+
+    Those whose answer was lost are among them, as long as anything is reserved for them.
+    """
     fold = _Fold()
-    for line in lines:
+    for offset, line in lines:
+        fold.history.add(line, offset)
         if line.startswith(_TOLD):
             fold.add(events.decode(line))
-    return [
-        Request(
-            request_id=request_id,
-            endpoint=sent.endpoint,
-            task=task,
-            input=fold.labels.get(task, ""),
-            attempt=attempt,
-            sent_at=sent.at,
-            charged_usd=fold.charged.get((task, attempt), Decimal(0)),
-        )
-        for (task, attempt), (request_id, sent) in fold.accepted.items()
-    ]
+    return list(fold.requests())

@@ -1,5 +1,6 @@
 """Books: what each task is expected to cost, has cost, and may cost."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
@@ -96,6 +97,13 @@ class Books:
         amount = self._kept.pop((key, attempt), _NOTHING)
         self._count_reserved(model, -amount)
         return bool(amount)
+
+    def reservations(self) -> Iterator[tuple[bytes, int | None, Decimal]]:
+        """Yield all that is reserved: task, submission (None for the task's latest), and amount."""
+        for (key, attempt), amount in self._kept.items():
+            yield key, attempt, amount
+        for key, amount in self._reserved.items():
+            yield key, None, amount
 
     def _count_reserved(self, model: str, more: Decimal) -> None:
         if more:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from batchup import events
 from batchup.books import Money
@@ -89,6 +90,13 @@ class History(Fold):
     def orphans(self) -> Iterator[tuple[str, Record]]:
         """Yield those tasks that the manifest no longer makes."""
         return ((key.hex(), record) for key, record in self.records.items() if record.orphaned)
+
+    def unsettled(self) -> Iterator[tuple[str, int, Decimal]]:
+        """Yield each submission that no run will settle and that may have been charged: task, number, amount in USD."""
+        for key, attempt, amount in self._books.reservations():
+            record = self.records[key]
+            if attempt is not None or record.state not in IN_FLIGHT:
+                yield key.hex(), record.attempts if attempt is None else attempt, amount
 
     def _event(self, offset: int) -> events.AnyEvent | None:
         if offset < 0 or self._read_line is None:

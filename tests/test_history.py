@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from batchup.events import (
+    Audited,
     Done,
     Failed,
     Held,
@@ -25,12 +26,12 @@ AT = datetime(2026, 11, 22, tzinfo=UTC)
 ONE, TWO = "01" * 16, "02" * 16
 
 
-def seen(task_id=ONE, estimated="0.10", **more):
-    return Seen(id=task_id, model="m", output="x", estimated_usd=Decimal(estimated), at=AT, **more)
+def seen(task_id=ONE, estimated="0.10", model="m", **more):
+    return Seen(id=task_id, model=model, output="x", estimated_usd=Decimal(estimated), at=AT, **more)
 
 
-def submitting(attempt=1):
-    return Submitting(id=ONE, attempt=attempt, endpoint="e", body={}, reserved_usd=Decimal("0.10"), at=AT)
+def submitting(attempt=1, task_id=ONE):
+    return Submitting(id=task_id, attempt=attempt, endpoint="e", body={}, reserved_usd=Decimal("0.10"), at=AT)
 
 
 def done(task_id=ONE, charged="0.12", attempt=1, **more):
@@ -49,6 +50,10 @@ def done(task_id=ONE, charged="0.12", attempt=1, **more):
     )
 
 
+def audited(charged, attempt=1, request_id=""):
+    return Audited(id=ONE, attempt=attempt, request_id=request_id, charged_usd=Decimal(charged), at=AT)
+
+
 def failed(task_id=ONE, kind="x"):
     return Failed(id=task_id, attempt=1, kind=kind, message="", at=AT)
 
@@ -58,6 +63,7 @@ RESULT = Result(id=ONE, attempt=1, urls=("u",), charged_usd=Decimal("0.12"), at=
 HELD = Held(id=ONE, attempt=1, message="", reserved_usd=Decimal("0.10"), at=AT)
 REJECTED = Failed(id=ONE, attempt=1, kind="x", message="", reserved_usd=Decimal("0.10"), at=AT)
 LOST = Retried(id=ONE, attempt=1, kind="unconfirmed", message="", wait_s=1, at=AT)
+RUN = Run(format=1, job="j", manifest="", version="", host="", pid=1, at=AT)
 RETRIED = Retried(id=ONE, attempt=1, kind="x", message="", wait_s=1, at=AT)
 
 
@@ -80,10 +86,11 @@ def folded(*events):
         ([submitting(), SUBMITTED, REJECTED], State.FAILED, "0.10", "0"),
         ([submitting(), LOST, submitting(2), done(attempt=2)], State.DONE, "0.10", "0.12"),
         ([submitting(), HELD, submitting(2), done(attempt=2)], State.DONE, "0.10", "0.12"),
+        ([submitting(), SUBMITTED, REJECTED, submitting(2), done(attempt=2)], State.DONE, "0.10", "0.12"),
     ],
     ids=[
         *("new", "submitting", "submitted", "completed", "done", "held", "failed", "retried", "redone"),
-        *("rejected", "lost", "held and submitted again"),
+        *("rejected", "lost", "held and submitted again", "rejected and submitted again"),
     ],
 )
 def test_a_tasks_state_and_money_follow_from_its_events(events, state, reserved, charged):
@@ -139,3 +146,87 @@ def test_the_last_run_tells_what_it_left_out_and_why_it_ended():
     )
 
     assert (history.job, history.skipped, history.stopped, history.elapsed_s) == ("j", {"hidden": 2}, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("events", "reserved", "charged"),
+    [
+        ([submitting(), SUBMITTED, REJECTED, audited("0")], "0", "0"),
+        ([submitting(), SUBMITTED, REJECTED, audited("0.08")], "0", "0.08"),
+        ([submitting(), HELD, audited("0.08")], "0", "0.08"),
+        ([submitting(), LOST, audited("0")], "0", "0"),
+        ([submitting(), LOST, submitting(2), audited("0.08")], "0.10", "0.08"),
+        ([submitting(), LOST, submitting(2), done(attempt=2), audited("0.08")], "0", "0.20"),
+        ([submitting(), HELD, submitting(2), audited("0")], "0.10", "0"),
+        ([submitting(), SUBMITTED, RESULT, done(), audited("0.30")], "0", "0.30"),
+        ([submitting(), SUBMITTED, RESULT, done(), audited("0.30"), done()], "0", "0.30"),
+        ([done(), submitting(2), done(attempt=2), audited("0.30"), audited("0.10", 2)], "0", "0.40"),
+        ([submitting(), HELD, audited("0"), SUBMITTED, RESULT, done()], "0", "0.12"),
+    ],
+    ids=[
+        *("rejected, not billed", "rejected, billed", "held, billed", "lost, not billed"),
+        *("lost, billed, another in flight", "lost, billed, done by another", "held, another in flight"),
+        *("done, dearer", "done, dearer, healed", "two submissions", "held, found after all"),
+    ],
+)
+def test_what_the_bill_told_counts_and_leaves_nothing_of_that_submission_reserved(events, reserved, charged):
+    history = folded(seen(), *events)
+
+    assert history.money.reserved == Decimal(reserved)
+    assert history.money.charged == Decimal(charged)
+    assert (history.money_of("m").reserved, history.money_of("m").charged) == (
+        history.money.reserved,
+        history.money.charged,
+    )
+
+
+def test_an_audit_leaves_a_tasks_state_as_it_is():
+    history = folded(seen(), submitting(), SUBMITTED, REJECTED, audited("0"))
+
+    assert history.get(ONE).state is State.FAILED
+    assert history.failures() == {"x": 1}
+
+
+def test_a_request_that_an_audit_found_is_accounted_for_unless_its_task_waits_to_collect_it():
+    settled = folded(seen(), submitting(), LOST, audited("0.08", request_id="a"))
+    held = folded(seen(), submitting(), HELD, audited("0.08", request_id="a"))
+
+    assert settled.requests == {"a"}
+    assert held.requests == set()
+
+
+def test_each_model_has_its_own_sums():
+    history = folded(
+        seen(model="a"), submitting(), SUBMITTED, RESULT, seen(TWO, model="b"), submitting(task_id=TWO)
+    )
+
+    assert (history.money_of("a").charged, history.money_of("a").reserved) == (Decimal("0.12"), 0)
+    assert (history.money_of("b").charged, history.money_of("b").reserved) == (0, Decimal("0.10"))
+    assert history.money_of("never heard of").charged == 0
+
+
+def test_a_million_tasks_share_the_name_of_their_model():
+    history = folded(seen(model="fal/crystal"), seen(TWO, model="fal/crystal"))
+
+    assert history.get(ONE).model == "fal/crystal"
+    assert history.get(ONE).model is history.get(TWO).model
+
+
+@pytest.mark.parametrize(
+    ("events", "learned"),
+    [
+        ([done(seconds=3.0, charged="0")], 3.0),
+        ([failed(), done(seconds=3.0, charged="0")], 3.0),
+        ([submitting(), SUBMITTED, RESULT, done(seconds=3.0)], 3.0),
+        ([done(seconds=3.0, charged="0", copied_from=TWO)], None),
+        ([submitting(), SUBMITTED, RUN, RESULT, done(seconds=3.0)], None),
+        ([submitting(), SUBMITTED, RESULT, RUN, done(seconds=3.0)], None),
+        ([submitting(), SUBMITTED, RESULT, done(seconds=3.0), done(seconds=0.1)], 3.0),
+        ([submitting(), HELD, SUBMITTED, RESULT, done(seconds=0.1), RUN, done(seconds=0.1)], 0.1),
+    ],
+    ids=["local", "retried", "fal", "copied", "resumed", "collected", "healed", "held and found"],
+)
+def test_only_what_one_run_did_from_beginning_to_end_tells_how_long_a_task_takes(events, learned):
+    history = folded(seen(), *events)
+
+    assert history.experience.expected_s("m", 1) == learned

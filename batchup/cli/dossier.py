@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from batchup import events
-from batchup.cli.export import Charges
+from batchup.bill import Charges
 from batchup.cli.inquiry import Found, Gone
 from batchup.history import History, Record, State
 from batchup.inputs import Skipped
@@ -193,7 +193,7 @@ def _course(told: Sequence[events.AnyEvent], out: Path) -> dict[str, Any]:
     for event in told:
         charges.add(event)
     done = next((event for event in reversed(told) if isinstance(event, events.Done)), None)
-    last = told[-1] if told else None
+    last = next((event for event in reversed(told) if not isinstance(event, events.Audited)), None)
     wrong = last if isinstance(last, events.Failed | events.Retried | events.Held) else None
     return {
         "charged_usd": float(charges.total),

@@ -2,12 +2,12 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from typing import Any, TextIO
 
 import msgspec
 
 from batchup import events
+from batchup.bill import Charges
 from batchup.history import History, Record
 from batchup.source import Source
 from batchup.terminal import escape
@@ -62,34 +62,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str = ""
     source_sha256: str = ""
     id: str
-
-
-class Charges:
-    """What each task was charged, by all its attempts. Both the result and the end of an attempt may tell it."""
-
-    def __init__(self) -> None:
-        self._by_attempt: dict[str, dict[int, Decimal]] = {}
-
-    def add(self, event: events.AnyEvent) -> None:
-        """Take in one event."""
-        if isinstance(event, events.Result | events.Done) and event.charged_usd:
-            self._by_attempt.setdefault(event.id, {})[event.attempt] = event.charged_usd
-
-    def of(self, task_id: str) -> Decimal:
-        """Return what the task was charged."""
-        return sum(self._by_attempt.get(task_id, {}).values(), Decimal(0))
-
-    @property
-    def total(self) -> Decimal:
-        """What all tasks were charged."""
-        return sum(map(self.of, self._by_attempt), Decimal(0))
-
-    def watch(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """Pass a ledger's lines on, taking in those with an amount."""
-        for offset, line in lines:
-            if b'"charged_usd":' in line:
-                self.add(events.decode(line))
-            yield offset, line
 
 
 def rows(lines: Iterable[tuple[int, bytes]], read_line: Callable[[int], bytes]) -> Iterator[Row]:

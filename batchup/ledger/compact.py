@@ -43,8 +43,8 @@ class Superseded:
     """The fold that tells which lines no longer say anything.
 
     Kept of each task: its latest ``task`` line (and ``orphaned``, if that came later), what its state rests on, every
-    line that holds a request or an amount (``submitting``, ``submitted``, ``result``, ``held``, ``done`` with an
-    amount), and all ends of attempts after the first of those, since they tell what became of the amount.
+    line that holds a request or an amount (``submitting``, ``submitted``, ``result``, ``held``, ``audited``, ``done``
+    with an amount), and all ends of attempts after the first of those, since they tell what became of the amount.
     Superseded are:
 
     - ``task`` by a later one with the same output and contents, ``orphaned`` by a later ``task`` or ``orphaned``;
@@ -118,7 +118,7 @@ class Superseded:
 
     def _take_task(self, number: int, kind: bytes, slot: int, line: bytes) -> None:
         task = self._tasks
-        if kind in {b"submitting", b"submitted", b"result", b"held"}:
+        if kind in {b"submitting", b"submitted", b"result", b"held", b"audited"}:
             task[slot + _PAID] = 1
         elif kind == b"task":
             named = hash(tuple(_NAMED_BY.findall(line)))

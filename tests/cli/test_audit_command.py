@@ -1,15 +1,23 @@
 """An audit: the ledger against the account's bill."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from anyio import to_thread
 
-from batchup.rehearsal import Script, answers
-from tests.fal.job import MODEL, Job, fal_of
+from batchup.history import History
+from batchup.ledger import open_ledger, open_view, read_ledger
+from batchup.ledger.format import encode, pack
+from batchup.rehearsal import Cut, Script, answers
+from batchup.summary import summarise
+from tests.fal.job import DEAR, LOSSY, MODEL, Job, fal_of, forgive
 
 NO_BILL = Script("billing", answers.broken(503), times=0)
 NO_HISTORY = Script("history", answers.broken(503), times=0)
+TRIPLE = {"fal-ai/seedvr/upscale/image": "0.003"}
+CHEAP = f"{MODEL}\nprices: {{fal/seedvr-image: 0.001 USD/MP}}"
 
 
 @pytest.fixture
@@ -29,6 +37,34 @@ def audit(call, job):
     return run
 
 
+@pytest.fixture
+def audited(call, job):
+    """Audit a job while fal runs in this thread; return what a person is shown."""
+
+    async def run(*options):
+        answer = await to_thread.run_sync(lambda: call("audit", job.file, *options))
+        assert answer.status == 0, answer.err
+        return answer.out
+
+    return run
+
+
+async def told(job):
+    """Return how a job stands."""
+    with open_view(job.ledger) as view:
+        return msgspec.to_builtins(summarise(History(view.read_line).fold(view.replay())))
+
+
+def age(ledger):
+    """Let everything in a ledger have happened two days earlier."""
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    before = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%d")
+    lines = [
+        line.replace(f'"at":"{day}'.encode(), f'"at":"{before}'.encode()) for _, line in read_ledger(ledger)
+    ]
+    ledger.write_bytes(b"".join(map(encode, pack(lines))))
+
+
 async def test_an_audit_finds_each_request_on_the_bill(job, audit, call, monkeypatch):
     async with fal_of(monkeypatch) as fal:
         await job.run()
@@ -43,22 +79,155 @@ async def test_an_audit_finds_each_request_on_the_bill(job, audit, call, monkeyp
     assert "no difference" in text
 
 
-async def test_what_was_charged_more_than_the_ledger_says_is_shown_task_by_task(
-    job, call, audit, monkeypatch
-):
-    async with fal_of(monkeypatch, prices={"fal-ai/seedvr/upscale/image": "0.003"}):
-        job.write(f"{MODEL}\nprices: {{fal/seedvr-image: 0.001 USD/MP}}")
+async def test_what_was_charged_more_than_the_ledger_says_is_shown_task_by_task(job, audited, monkeypatch):
+    async with fal_of(monkeypatch, prices=TRIPLE):
+        job.write(CHEAP)
         await job.run()
 
-        told = await audit()
-        text = (await to_thread.run_sync(lambda: call("audit", job.file))).out
+        text = await audited("--all")
 
-    usd = 96 * 72 / 1e9
-    assert [item["difference_usd"] for item in told["items"]] == [pytest.approx(2 * usd)] * 3
-    assert told["cost_usd"]["difference"] == pytest.approx(6 * usd)
     assert text.count("photos/") == 3
     assert "+0.000014 USD" in text
-    assert "more than the ledger says" in text
+    assert "0.000041 USD more than the ledger says" in text
+    assert "written   3 submissions at 0.000062 USD, as the bill has it" in text
+
+
+async def test_the_bills_amount_is_written_where_the_ledgers_is_another(job, audit, monkeypatch):
+    async with fal_of(monkeypatch, prices=TRIPLE) as fal:
+        job.write(CHEAP)
+        await job.run()
+
+        first, second = await audit(), await audit()
+        status = await told(job)
+        healed = job.outputs()["0.png"]
+        healed.unlink()
+        await job.run()
+        third = await audit()
+
+    usd = 96 * 72 / 1e9
+    assert [item["difference_usd"] for item in first["items"]] == [pytest.approx(2 * usd)] * 3
+    assert first["cost_usd"]["difference"] == pytest.approx(6 * usd)
+    assert [one["charged_usd"] for one in first["written"]] == [pytest.approx(3 * usd)] * 3
+    assert healed.exists()
+    assert len(job.events("audited")) == 3
+    assert [(one["cost_usd"]["difference"], one["written"]) for one in (second, third)] == [(0, [])] * 2
+    assert status["cost_usd"]["charged"] == pytest.approx(float(fal.billed_usd), abs=1e-6)
+
+
+@pytest.mark.parametrize("bills", [True, False], ids=["billed", "not billed"])
+async def test_a_rejected_requests_reservation_ends_with_what_the_bill_says(job, audit, monkeypatch, bills):
+    broken = Script("task", answers.model_error("content_policy_violation"))
+    async with fal_of(monkeypatch, broken, bills_rejected=bills):
+        await job.run()
+        before = await told(job)
+        if not bills:
+            age(job.ledger)
+
+        found = await audit()
+        after = await told(job)
+
+    assert before["cost_usd"]["reserved"] > 0
+    assert len(found["written"]) == 1
+    assert after["cost_usd"]["reserved"] == found["cost_usd"]["reserved"] == 0
+    assert after["tasks"]["failed"] == 1
+    more = after["cost_usd"]["charged"] - before["cost_usd"]["charged"]
+    assert more == pytest.approx(found["written"][0]["charged_usd"], abs=1e-6)
+    assert bool(found["written"][0]["charged_usd"]) is bills
+
+
+async def test_what_may_still_come_onto_the_bill_stays_reserved(job, audit, audited, monkeypatch):
+    broken = Script("task", answers.model_error("content_policy_violation"))
+    async with fal_of(monkeypatch, broken):
+        await job.run()
+
+        found, text = await audit(), await audited()
+
+    assert (found["written"], job.events("audited")) == ([], [])
+    assert found["cost_usd"]["reserved"] > 0
+    assert "reserved  1 submission" in text
+
+
+async def test_a_lost_submission_is_found_on_the_bill_by_its_body(job, audit, monkeypatch):
+    job.write(f"{MODEL}\n{LOSSY}")
+    async with fal_of(monkeypatch, Script("submit", Cut("after")), NO_HISTORY) as fal:
+        await job.run()
+        before = await told(job)
+        forgive(fal)
+
+        found = await audit()
+        after = await told(job)
+
+    lost = {one.id for one in fal.accepted} - {one["request_id"] for one in job.events("submitted")}
+    assert before["tasks"]["done"] == 3
+    assert before["cost_usd"]["reserved"] > 0
+    assert [one["request_id"] for one in found["written"]] == list(lost)
+    assert found["unknown"] == []
+    assert after["cost_usd"]["reserved"] == 0
+    assert after["cost_usd"]["charged"] == pytest.approx(float(fal.billed_usd), abs=1e-6)
+
+
+async def test_a_held_one_that_was_found_on_the_bill_is_still_collected_and_charged_once(
+    job, audit, monkeypatch
+):
+    job.write(f"{DEAR}\n{LOSSY}")
+    async with fal_of(monkeypatch, Script("submit", Cut("after")), NO_HISTORY) as fal:
+        await job.run()
+        forgive(fal)
+
+        await audit()
+        between = await told(job)
+        await job.run()
+        after = await told(job)
+
+    assert (between["tasks"]["held"], between["cost_usd"]["reserved"]) == (1, 0)
+    assert after["tasks"]["done"] == len(fal.accepted) == 3
+    assert between["cost_usd"]["charged"] == after["cost_usd"]["charged"] == pytest.approx(0.24)
+
+
+async def test_while_a_run_is_going_on_an_audit_compares_and_writes_nothing(job, audit, call, monkeypatch):
+    async with fal_of(monkeypatch, prices=TRIPLE):
+        job.write(CHEAP)
+        await job.run()
+        size_bytes = job.ledger.stat().st_size
+
+        async with open_ledger(job.ledger):
+            answer = await to_thread.run_sync(lambda: call("audit", job.file))
+            found = await audit(4)
+
+    assert answer.status == 4
+    assert "more than the ledger says" in answer.out
+    assert "nothing was written: " in answer.err
+    assert "in use by another run" in answer.err
+    assert len(found["items"]) == 3
+    assert found["written"] == []
+    assert job.ledger.stat().st_size == size_bytes
+
+
+async def test_where_there_is_nothing_to_write_a_run_is_no_obstacle(job, audit, monkeypatch):
+    async with fal_of(monkeypatch):
+        await job.run()
+
+        async with open_ledger(job.ledger):
+            assert len((await audit())["items"]) == 3
+
+
+async def test_an_audited_ledger_is_whole_exported_and_compacted_with_what_the_bill_told(
+    job, audit, call, monkeypatch
+):
+    async with fal_of(monkeypatch, prices=TRIPLE) as fal:
+        job.write(CHEAP)
+        await job.run()
+        await audit()
+
+    whole = call("ledger", "verify", job.ledger)
+    call("ledger", "compact", job.ledger)
+    rows = json.loads(call("ledger", "export", job.ledger, "--json").out)
+    story = json.loads(call("explain", job.file, "photos/0.png", "--json").out)
+
+    assert whole.status == 0
+    assert "audited   3" in whole.out
+    assert sum(row["charged_usd"] for row in rows) == pytest.approx(float(fal.billed_usd))
+    assert story["tasks"][0]["charged_usd"] == pytest.approx(3 * 96 * 72 / 1e9)
 
 
 async def test_requests_that_the_ledger_does_not_know_are_told(job, audit, tmp_path, monkeypatch):

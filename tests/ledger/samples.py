@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batchup.events import (
+    Audited,
     Done,
     Event,
     Failed,
@@ -84,6 +85,10 @@ def result(number: int, attempt: int = 1) -> Result:
 
 def held(number: int) -> Held:
     return Held(id=task_id(number), attempt=1, message="m", reserved_usd=Decimal("0.03"), at=AT)
+
+
+def audited(number: int, attempt: int = 1, charged: str = "0.02") -> Audited:
+    return Audited(id=task_id(number), attempt=attempt, charged_usd=Decimal(charged), at=AT)
 
 
 def uploaded(sha256: str, url: str = "u") -> Uploaded:

@@ -12,6 +12,7 @@ from batchup.ledger import open_ledger, read_ledger
 from batchup.ledger.compact import Superseded, compact, superseded
 from batchup.ledger.format import pack
 from tests.ledger.samples import (
+    audited,
     done,
     failed,
     held,
@@ -80,6 +81,11 @@ def kept(events):
             id="what became of every reservation",
         ),
         pytest.param([held(1), done(1)], [held(1), done(1)], id="a held one"),
+        pytest.param(
+            [submitting(1), failed(1), audited(1), audited(1, 1, "0"), done(1), done(1)],
+            [submitting(1), failed(1), audited(1), audited(1, 1, "0"), done(1), done(1)],
+            id="what the bill told",
+        ),
         pytest.param([uploaded("a", "1"), uploaded("a", "2")], [uploaded("a", "2")], id="uploaded anew"),
         pytest.param(
             [run("1"), stopped("limit"), run("2"), stopped(), run("3"), stopped("budget")],
@@ -109,6 +115,7 @@ EVENT = st.one_of(
     st.builds(submitted, TASK, ATTEMPT),
     st.builds(result, TASK, ATTEMPT),
     st.builds(held, TASK),
+    st.builds(audited, TASK, ATTEMPT, st.sampled_from(["0", "0.05"])),
     st.builds(done, TASK, st.sampled_from(["0", "0.02", None])),
     st.builds(uploaded, st.sampled_from(["a", "b"])),
     st.builds(stopped, st.sampled_from([None, "limit"])),
