@@ -89,10 +89,10 @@ class Level:
         """
         # A refusal while nothing is under way has another reason.
         good = min(self.good, number - 1) or self.good
-        quiet = replace(self, good=good, changed_s=now_s + wait_s)
-        if sent_s < self.halved_s:
+        quiet = replace(self, allowed=min(self.allowed, good), good=good, changed_s=now_s + wait_s)
+        if sent_s <= self.halved_s:
             return quiet
         allowed = max(1, min(self.allowed, at_once) // 2)
         tried = self.good < self.allowed < self.most
         probe_s = min(PROBE_MOST_S, self.probe_s * 2) if tried else self.probe_s
-        return replace(quiet, allowed=allowed, halved_s=now_s, probe_s=probe_s)
+        return replace(quiet, allowed=min(allowed, good), halved_s=now_s, probe_s=probe_s)

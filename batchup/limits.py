@@ -247,7 +247,10 @@ class Slots:
     def _accepted(self, flight: Flight, sent_s: float) -> None:
         self._asking -= 1
         self._aloft += 1
-        self._level = self._level.accepted(self._clock.now_s(), sent_s, flight.number)
+        # In a burst of which some were refused the others are known by their count: they overtake each other.
+        known = self._aloft + self._places.gone
+        number = flight.number if sent_s > self._level.halved_s else min(flight.number, known)
+        self._level = self._level.accepted(self._clock.now_s(), sent_s, number)
         self._call()
 
     def _refused(self, flight: Flight, sent_s: float, wait_s: float) -> None:
@@ -257,5 +260,5 @@ class Slots:
         self._level = before.refused(now_s, rest_s, sent_s, flight.number, self._at_once)
         if self._level.halved_s != before.halved_s:
             self._tell(
-                f"{self._level.allowed} at once from now on: {flight.number - 1} were under way when one more was refused"
+                f"{self._level.allowed} at once from now on: with {self._aloft} under way one more was refused"
             )
