@@ -44,6 +44,10 @@ _CALLS = {
 )
 @click.option("--rough", is_flag=True, help="A bad night: one call in ten meets some passing fault.")
 @choosing
+@click.option("--ignore-window", is_flag=True, help="Begin work at any time, whatever run.window says.")
+@click.option(
+    "--no-wait", is_flag=True, help="End when the window closes, instead of waiting for the next opening."
+)
 @common
 def rehearse(
     manifest: Path,
@@ -54,6 +58,8 @@ def rehearse(
     choice: "Choice",
     concurrency: int | None,
     cap_usd: "Decimal | None",
+    ignore_window: bool,
+    no_wait: bool,
     output: Output,
 ) -> int:
     """Run MANIFEST against a fal of our own on this machine: nothing is paid, and no key is read.
@@ -71,10 +77,18 @@ def rehearse(
     from batchup.progress import Progress
     from batchup.rehearsal.stage import BAD_NIGHT, NO_FAULTS, Wishes
     from batchup.rehearsal.stage import rehearse as rehearse_manifest
+    from batchup.run import Options
 
     job = load(manifest)
     faults = BAD_NIGHT if rough else NO_FAULTS
-    wishes = Wishes(speed, blank, faults, choice, concurrency, cap_usd)
+    asked = Options(
+        choice=choice,
+        concurrency=concurrency,
+        budget_usd=cap_usd,
+        ignore_window=ignore_window,
+        no_wait=no_wait,
+    )
+    wishes = Wishes(speed, blank, faults, asked)
     progress = Progress(show=not output.quiet, color=output.color)
 
     def tell(plan: "Plan") -> None:

@@ -15,7 +15,7 @@ from batchup.clock import SystemClock
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.models.base import FalModel
-from batchup.plan import NOT_REHEARSED, Action, Choice, Plan
+from batchup.plan import NOT_REHEARSED, Action, Plan
 from batchup.rehearsal.draft import draft
 from batchup.rehearsal.endpoints import EIGHT, Custom
 from batchup.rehearsal.faults import Faults, rough
@@ -46,17 +46,13 @@ class Wishes:
         speed: Seconds of the night's that pass in a real one, for the platform and for all that waits for it.
         blank: Cheap outputs of the right size, instead of upscaled ones.
         faults: What goes wrong.
-        choice: What is asked of the run.
-        concurrency: Tasks at a time, instead of the manifest's.
-        budget_usd: Cap in USD, instead of the manifest's.
+        asked: What is asked of the run; where it happens is the rehearsal's own business.
     """
 
     speed: float = 1.0
     blank: bool = False
     faults: Faults = NO_FAULTS
-    choice: Choice = field(default_factory=Choice)
-    concurrency: int | None = None
-    budget_usd: Decimal | None = None
+    asked: Options = field(default_factory=Options)
 
 
 class Night(msgspec.Struct, frozen=True):
@@ -178,10 +174,9 @@ def _options(manifest: Manifest, staged: Manifest, wishes: Wishes, fal: Fal, tel
         _lend(plan, manifest.output_dir, staged.output_dir)
         return True
 
-    return Options(
-        choice=replace(wishes.choice, rehearsal=True),
-        concurrency=wishes.concurrency,
-        budget_usd=wishes.budget_usd,
+    return replace(
+        wishes.asked,
+        choice=replace(wishes.asked.choice, rehearsal=True),
         confirm=confirm,
         environment=fal.environment(),
         stands_for=manifest,

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from batchup.plan import Choice
 from batchup.progress import Progress
 from batchup.rehearsal import Cut, Faults, Script, answers
 from batchup.rehearsal.stage import Wishes, rehearse
+from batchup.run import Options
 from tests.fal.job import MODEL, Job, fal_of
 from tests.library import events, outputs, photo, size
 from tests.videos import make_video
@@ -334,7 +336,7 @@ async def test_what_failed_is_tried_again_where_that_is_asked_for(tmp_path, monk
         await job.run()
 
     _, left, _ = await again(job)
-    _, tried, _ = await again(job, choice=Choice(retry_failed=True))
+    _, tried, _ = await again(job, asked=Options(choice=Choice(retry_failed=True)))
 
     assert (left.accepted, tried.accepted) == (0, 1)
 
@@ -344,3 +346,30 @@ def test_a_budget_that_is_none_is_told_in_words(call, job):
 
     assert answer.status == 2
     assert "--budget" in answer.err
+
+
+def opens_later() -> str:
+    """Return a window that opens in one to two hours, for half a day."""
+    now = datetime.now(UTC)
+    first, last = (f"{now + timedelta(hours=later):%H}:00" for later in (2, 14))
+    return f'run: {{window: {{hours: "{first}-{last}", zone: UTC}}}}'
+
+
+def test_a_night_that_begins_hours_later_is_waited_for_in_its_own_time(call, tmp_path):
+    job = Job(tmp_path, f"{MODEL}\n{opens_later()}", photos=1)
+
+    status, told = rehearsed(call, job, "--blank", "--speed", "7200")
+
+    assert (status, told["tasks"]["done"]) == (0, 1)
+    assert 3500 < told["elapsed_s"] < 5 * 3600
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"), [("--ignore-window", (0, 1, None)), ("--no-wait", (3, 0, "window"))]
+)
+def test_the_window_is_ignored_or_not_waited_for_where_that_is_asked_for(call, tmp_path, option, expected):
+    job = Job(tmp_path, f"{MODEL}\n{opens_later()}", photos=1)
+
+    status, told = rehearsed(call, job, *QUICK, option)
+
+    assert (status, told["tasks"]["done"], told["stopped"]) == expected
