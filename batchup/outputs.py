@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,11 @@ from batchup.disk import make_folders, sync, sync_folder, translated
 from batchup.errors import RejectedError
 from batchup.events import Done
 from batchup.source import Media
+
+TRIED_S, MOST_TRIED = 1.0, 1000
+"""A folder that could be written so many seconds ago still can be; so many folders are remembered."""
+
+_tried_s: dict[Path, float] = {}
 
 Finding = Literal["intact", "changed", "missing", "damaged"]
 
@@ -92,15 +98,25 @@ def prepare(output: Path, part: Path, base: Path, *, keep: bool = False) -> None
         if keep and part.exists():
             return
         part.unlink(missing_ok=True)
-        # Found out now rather than after the work.
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        part.unlink()
+        _try_out(part)
     except OSError as error:
         raise translated(error, output.parent) from error
     if output.is_dir():
         raise RejectedError(
             f"{output} is a folder; rename it or change output.name", kind="output_is_a_folder"
         )
+
+
+def _try_out(part: Path) -> None:
+    """Find out now, rather than after the work, that nothing can be written to a folder; not for each of its files."""
+    now_s = time.monotonic()
+    if now_s - _tried_s.get(part.parent, float("-inf")) < TRIED_S:
+        return
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    part.unlink()
+    if len(_tried_s) >= MOST_TRIED:
+        _tried_s.clear()
+    _tried_s[part.parent] = now_s
 
 
 def _make_folders(folder: Path, base: Path) -> None:

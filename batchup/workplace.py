@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,7 @@ class Workplace:
     place: Place
     watcher: Watcher
     after: anyio.Semaphore
+    _placed: set[Path] = field(default_factory=set)
 
     @asynccontextmanager
     async def opened(self, step: Step, *, keep: bool = False) -> AsyncIterator[Job]:
@@ -81,7 +82,7 @@ class Workplace:
         try:
             yield job
         finally:
-            await _clear(job)
+            await self._clear(job)
 
     async def job(self, step: Step, *, keep: bool = False) -> Job:
         """Make the output's place ready."""
@@ -184,15 +185,17 @@ class Workplace:
         output = self.place.folder / to_path(step.task.output)
         with anyio.CancelScope(shield=True):
             placed = await aside(outputs.place, part, output, mtime_ns or None)
+            self._placed.add(part)
             await self.patience.record(replace(done, size_bytes=placed.size_bytes, mtime_ns=placed.mtime_ns))
 
-
-async def _clear(job: Job) -> None:
-    """Remove what is not needed any more."""
-    with anyio.CancelScope(shield=True):
-        await aside(outputs.discard, job.part)
-        if job.task.source.url:
-            await aside(outputs.discard, job.file)
+    async def _clear(self, job: Job) -> None:
+        """Remove what is not needed any more, and is there."""
+        with anyio.CancelScope(shield=True):
+            if job.part not in self._placed:
+                await aside(outputs.discard, job.part)
+            self._placed.discard(job.part)
+            if job.task.source.url:
+                await aside(outputs.discard, job.file)
 
 
 def unchanged(step: Step) -> None:

@@ -15,7 +15,7 @@ from tests.library import children, photo
 
 
 async def examined(files, *, pixels=1200, source=""):
-    """Return what each examination returned or raised, and how many processes there were at its end."""
+    """Return what each examination returned or raised, and how many processes that took."""
     found = {}
 
     async def one(examiner, file):
@@ -26,12 +26,13 @@ async def examined(files, *, pixels=1200, source=""):
         except (RejectedError, OSError) as error:
             found[file] = error
 
+    before = set(children(os.getpid()))
     async with open_pool(1, 10**9) as pool:
         examiner = Examiner(pool, 10**9)
         async with anyio.create_task_group() as group:
             for file in files:
                 group.start_soon(one, examiner, file)
-        return found, len(children(os.getpid()))
+        return found, len(set(children(os.getpid())) - before)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])

@@ -1,5 +1,6 @@
 """A piece of a file, read from disk while it is sent, so that memory stays small whatever the file's size."""
 
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from batchup.digest import sha256
 from batchup.errors import RejectedError
 
 READ_BYTES = 1 << 18
@@ -29,7 +31,11 @@ class Stamp:
     key: tuple[int, int, int]
 
 
-def opened(file: Path) -> tuple[Stamp, bytes | None]:
+Opened = tuple[Stamp, bytes | None]
+"""What :func:`opened` returns."""
+
+
+def opened(file: Path) -> Opened:
     """Return *file*'s stamp, and its contents where these are so few that they are read at once. Blocks.
 
     Raises:
@@ -39,6 +45,18 @@ def opened(file: Path) -> tuple[Stamp, bytes | None]:
         known = _stamp(os.fstat(reading.fileno()))
         small = known.size_bytes <= READ_BYTES
         return known, reading.read(READ_BYTES + 1) if small else None
+
+
+def hashed(file: Path) -> tuple[str, Opened | None]:
+    """Return *file*'s content hash, and what :func:`opened` returns if that holds its contents. Blocks.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    known, contents = opened(file)
+    if contents is None:
+        return sha256(file), None
+    return hashlib.sha256(contents).hexdigest(), (known, contents)
 
 
 def _stamp(found: os.stat_result) -> Stamp:

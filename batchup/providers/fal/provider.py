@@ -16,6 +16,7 @@ from batchup.errors import GoneError, RejectedError, TransientError
 from batchup.models.base import FalModel
 from batchup.providers.base import Completed, Job, Request, Ticket, Upload
 from batchup.providers.fal import upright
+from batchup.providers.fal.piece import Opened, hashed
 from batchup.providers.fal.platform import Platform, PlatformUnavailable
 from batchup.providers.fal.poller import Poller
 from batchup.providers.fal.queue import Output, Queue, Terms
@@ -90,21 +91,22 @@ class FalProvider:
         params = model.params(**job.task.params)
         if job.task.source.url:
             return Request(model.app, model.body(params, job.task.source.url))
-        sha256 = job.sha256 or await self._hash(job)
+        sha256, read = (job.sha256, None) if job.sha256 else await self._hash(job)
         upload = self._known_upload(sha256)
         if upload is not None:
             return Request(model.app, model.body(params, upload.url), sha256=sha256)
 
         async def bring() -> Any:
-            return await self._upload(job)
+            return await self._upload(job, read)
 
         brought = await self.storage.once(sha256, bring)
         new = self._uploads[sha256] = Upload(sha256, brought.url, brought.expires_at)
         return Request(model.app, model.body(params, new.url), new, sha256)
 
-    async def _hash(self, job: Job) -> str:
+    async def _hash(self, job: Job) -> tuple[str, Opened | None]:
+        """Return the input's content hash, and the input itself where it is small."""
         is_small = job.task.source.size_bytes <= digest.SMALL_BYTES
-        return await (aside if is_small else to_thread.run_sync)(digest.sha256, str(job.file))
+        return await (aside if is_small else to_thread.run_sync)(hashed, job.file)
 
     async def submit(self, job: Job, request: Request) -> Ticket:  # noqa: ARG002 - the request says it all
         """Submit, once. In the synchronous way this waits for the answer, too."""
@@ -170,7 +172,7 @@ class FalProvider:
         needed = self.clock.utc() + timedelta(seconds=self.ways.keep_inputs_s / 2)
         return upload if upload is not None and upload.expires_at > needed else None
 
-    async def _upload(self, job: Job) -> Any:
+    async def _upload(self, job: Job, read: Opened | None) -> Any:
         media = job.task.source.media
         assert media is not None
         kind, file = _TYPES.get(media.format, f"{media.kind}/{media.format.lower()}"), job.file
@@ -182,10 +184,10 @@ class FalProvider:
                 upright.Turned(str(job.file), str(turned)),
                 memory_bytes=upright.memory_bytes(media),
             )
-            kind, file = msgspec.convert(found, upright.Upright).content_type, turned
+            kind, file, read = msgspec.convert(found, upright.Upright).content_type, turned, None
         try:
             return await self.storage.upload(
-                file, content_type=kind, keep_s=self.ways.keep_inputs_s, tell=lambda _: None
+                file, content_type=kind, keep_s=self.ways.keep_inputs_s, read=read
             )
         finally:
             if lies_turned:

@@ -18,7 +18,7 @@ from batchup.clock import Clock
 from batchup.errors import AnswerLostError, RateLimitedError, RejectedError, TransientError
 from batchup.providers.fal.answers import Answer, failure
 from batchup.providers.fal.api import Api
-from batchup.providers.fal.piece import Piece, Stamp, opened
+from batchup.providers.fal.piece import Opened, Piece, Stamp, opened
 from batchup.providers.fal.tokens import Token, Tokens
 from batchup.providers.fal.wire import Sending
 from batchup.retry import RetryPolicy
@@ -96,7 +96,13 @@ class Storage:
         self._flights: dict[str, _Flight] = {}
 
     async def upload(
-        self, file: Path, *, content_type: str, keep_s: float, tell: Tell = lambda _: None
+        self,
+        file: Path,
+        *,
+        content_type: str,
+        keep_s: float,
+        tell: Tell = lambda _: None,
+        read: Opened | None = None,
     ) -> Upload:
         """Bring *file* to the storage. Its name stays here.
 
@@ -105,6 +111,7 @@ class Storage:
             content_type: What it is: ``image/png``.
             keep_s: How long it stays there, in seconds.
             tell: See :data:`Tell`.
+            read: What was read of *file* already.
 
         Raises:
             TransientError: It may work next time.
@@ -112,7 +119,7 @@ class Storage:
             FatalError: The key or the account is refused.
             OSError: *file* cannot be read.
         """
-        known, contents = await aside(opened, file)
+        known, contents = read or await aside(opened, file)
         expires_at = self._clock.utc() + timedelta(seconds=int(keep_s))
         headers = {
             "Accept": "application/json",
