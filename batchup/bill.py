@@ -141,7 +141,7 @@ class _Fold:
     Attributes:
         labels: Task -> its input.
         sent: Submission -> what was sent.
-        accepted: Submission -> request id.
+        accepted: Submission -> request id; *owners* the other way round.
         charges: What each was charged.
     """
 
@@ -149,6 +149,7 @@ class _Fold:
     labels: dict[str, str] = field(default_factory=dict)
     sent: dict[_Submission, events.Submitting] = field(default_factory=dict)
     accepted: dict[_Submission, str] = field(default_factory=dict)
+    owners: dict[str, _Submission] = field(default_factory=dict)
     charges: Charges = field(default_factory=Charges)
 
     def add(self, event: events.AnyEvent) -> None:
@@ -162,19 +163,25 @@ class _Fold:
 
     def _accept(self, event: events.Submitted | events.Audited) -> None:
         # An audit tells only of ids that were not known; a synchronous call has none.
-        if event.request_id or isinstance(event, events.Submitted):
-            self.accepted[event.id, event.attempt] = event.request_id
+        if not event.request_id and isinstance(event, events.Audited):
+            return
+        submission = event.id, event.attempt
+        self.accepted[submission] = event.request_id
+        first = self.owners.setdefault(event.request_id, submission) if event.request_id else submission
+        if first != submission:
+            # It became another task's, whose input has the same contents.
+            self.owners[event.request_id] = submission
+            self.accepted.pop(first, None)
+            if first in self.sent:
+                self.sent[submission] = self.sent.pop(first)
 
     def requests(self) -> Iterator[Request]:
         """Yield what was accepted, or may have been, in the order in which it was sent."""
         reserved = {(task, attempt): usd for task, attempt, usd in self.history.unsettled()}
-        owners = {request_id: submission for submission, request_id in self.accepted.items() if request_id}
         for submission, sent in self.sent.items():
             request_id = self.accepted.get(submission)
             if request_id is None and submission not in reserved:
                 continue  # it was refused, or a run will settle it
-            if request_id and owners[request_id] != submission:
-                continue  # it became another task's, whose input has the same contents
             task, attempt = submission
             record = self.history.get(task)
             yield Request(

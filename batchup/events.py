@@ -8,7 +8,7 @@ version may add some.
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -266,6 +266,9 @@ AnyEvent = (
     | Audited
     | Stopped
 )
+
+KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent))
+"""All that this version knows. A later one may write others, which are passed over."""
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)

@@ -105,6 +105,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Named(msgspec.Struct):
+    event: str
     id: str = ""
 
 
@@ -135,9 +136,9 @@ def _told(lines: Iterable[bytes], ids: Collection[str]) -> dict[str, list[events
     told: dict[str, list[events.AnyEvent]] = {}
     name = msgspec.json.Decoder(_Named).decode
     for line in lines:
-        task_id = name(line).id
-        if task_id in ids:
-            told.setdefault(task_id, []).append(events.decode(line))
+        named = name(line)
+        if named.id in ids and named.event in events.KINDS:
+            told.setdefault(named.id, []).append(events.decode(line))
     return told
 
 

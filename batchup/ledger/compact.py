@@ -118,7 +118,7 @@ class Superseded:
 
     def _take_task(self, number: int, kind: bytes, slot: int, line: bytes) -> None:
         task = self._tasks
-        if kind in {b"submitting", b"submitted", b"result", b"held", b"audited"}:
+        if kind in {b"submitting", b"submitted", b"result", b"held"}:
             task[slot + _PAID] = 1
         elif kind == b"task":
             named = hash(tuple(_NAMED_BY.findall(line)))

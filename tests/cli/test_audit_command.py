@@ -7,11 +7,15 @@ import msgspec
 import pytest
 from anyio import to_thread
 
+from batchup.bill import requests
+from batchup.cli.audit import _written
 from batchup.history import History
 from batchup.ledger import open_ledger, open_view, read_ledger
 from batchup.ledger.format import encode, pack
+from batchup.manifest import load
 from batchup.rehearsal import Cut, Script, answers
 from batchup.summary import summarise
+from batchup.verdict import Told
 from tests.fal.job import DEAR, LOSSY, MODEL, Job, fal_of, forgive
 
 NO_BILL = Script("billing", answers.broken(503), times=0)
@@ -201,6 +205,20 @@ async def test_while_a_run_is_going_on_an_audit_compares_and_writes_nothing(job,
     assert len(found["items"]) == 3
     assert found["written"] == []
     assert job.ledger.stat().st_size == size_bytes
+
+
+async def test_what_changed_while_the_account_was_asked_is_not_written_again(job, audit, monkeypatch):
+    async with fal_of(monkeypatch, prices=TRIPLE) as fal:
+        job.write(CHEAP)
+        await job.run()
+        before = requests(read_ledger(job.ledger))
+        await audit()
+
+        told = Told({one.id: one.cost_usd for one in fal.accepted})
+        written, refused = await _written(load(job.file), before, told)
+
+    assert (written, refused) == ([], None)
+    assert len(job.events("audited")) == 3
 
 
 async def test_where_there_is_nothing_to_write_a_run_is_no_obstacle(job, audit, monkeypatch):

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from batchup.ledger.format import encode
 from tests.cli.conftest import photo, spawn
 
 MANIFEST = """\
@@ -174,3 +175,16 @@ def test_names_with_control_characters_are_shown_escaped(call, tmp_path):
 
     assert "a\\x1b[2J.jpg" in answer.out
     assert "\x1b" not in answer.out + unknown.err
+
+
+def test_what_a_later_version_wrote_is_passed_over(call, finished, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished, tmp_path / "job")
+    monkeypatch.chdir(folder)
+    ledger = folder / "out/.batchup/holiday.jsonl"
+    before = json.loads(call("explain", "holiday.yaml", "photos/b.jpg", "--json").out)
+    task_id = before["tasks"][0]["id"]
+    ledger.write_bytes(ledger.read_bytes() + encode([f'{{"event":"later","id":"{task_id}"}}'.encode()]))
+
+    after = json.loads(call("explain", "holiday.yaml", "photos/b.jpg", "--json").out)
+
+    assert after["tasks"][0]["moments"] == before["tasks"][0]["moments"]
