@@ -170,24 +170,22 @@ class Attempts:
         return self.submissions.number(step.task) if self.provider.durable else step.attempts + 1
 
     async def _run(self, step: Step) -> None:
-        started_s = self.clock.now_s()
         async with self.workplace.opened(step) as job:
             request = await self._request(step, job)
-            number, completed = await self.submissions.run(job, request, step.attempts)
+            number, completed, started_s = await self.submissions.run(job, request, step.attempts)
             done = await self.workplace.collected(step, job, completed, number, started_s)
             await self.workplace.put(step, job.part, done)
 
     async def _resume(self, step: Step, known: events.Submitting | events.Submitted) -> None:
-        started_s = self.clock.now_s()
         async with self.workplace.opened(step) as job:
-            number, completed = await self.submissions.resume(job, known, partial(self._request, step, job))
+            request = partial(self._request, step, job)
+            number, completed, started_s = await self.submissions.resume(job, known, request)
             done = await self.workplace.collected(step, job, completed, number, started_s)
             await self.workplace.put(step, job.part, done)
 
     async def _look(self, step: Step, sent: events.Submitting) -> None:
-        started_s = self.clock.now_s()
         async with self.workplace.opened(step) as job:
-            number, completed = await self.submissions.look(job, sent)
+            number, completed, started_s = await self.submissions.look(job, sent)
             done = await self.workplace.collected(step, job, completed, number, started_s)
             await self.workplace.put(step, job.part, done)
 

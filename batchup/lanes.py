@@ -31,6 +31,7 @@ from batchup.retry import RetryPolicy
 from batchup.source import Source
 from batchup.submission import Submissions
 from batchup.throttle import Throttle
+from batchup.turns import Turns
 from batchup.workplace import Place, Watcher, Workplace
 
 if TYPE_CHECKING:
@@ -184,11 +185,8 @@ def _submissions(means: Means, provider: Provider, patience: Patience, slots: Sl
         provider,
         patience,
         means.history.get,
-        slots,
+        Turns(slots, means.throttle, patience, means.gate.check, means.gate.notices.waiting),
         means.gate.budget,
-        means.throttle,
-        means.gate.check,
-        means.gate.notices.waiting,
         task_s=means.manifest.timeouts.task_s,
         settle_s=fal.settle_s,
         resubmit_below_usd=fal.resubmit_below_usd,

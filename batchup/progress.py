@@ -130,6 +130,10 @@ class Progress:
             self._waits_for = why
             self._say(why or "going on", urgent=bool(why))
 
+    def say(self, text: str) -> None:
+        """Say what is good to know."""
+        self._say(text)
+
     def tell(self, text: str) -> None:
         """Say what a person wants to know."""
         self._say(text, urgent=True)

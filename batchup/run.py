@@ -13,6 +13,7 @@ import msgspec
 from anyio import to_thread
 
 from batchup import events, outputs
+from batchup.awake import kept_awake
 from batchup.backlog import Gate, Notices
 from batchup.bell import Bell
 from batchup.budget import Budget
@@ -24,6 +25,7 @@ from batchup.history import History, State
 from batchup.lanes import Means, open_lanes
 from batchup.ledger import index, open_ledger
 from batchup.manifest import Manifest
+from batchup.messages import Messages, open_messages
 from batchup.plan import Action, Choice, Plan, Step
 from batchup.quote import Quote, total_usd
 from batchup.recorder import Recorder
@@ -50,6 +52,9 @@ class Reporter(Watcher, Notices, Protocol):
 
     def heard(self, event: events.Event) -> None:
         """An event is durable."""
+
+    def say(self, text: str) -> None:
+        """Something that is good to know."""
 
     def tell(self, text: str) -> None:
         """Something that a person wants to know."""
@@ -120,10 +125,15 @@ async def run(
         bell.ring()
         reporter.stopping(shutdown)
 
-    session = _Session(manifest, options, reporter, clock, bell, Shutdown(changed))
+    shutdown = Shutdown(changed)
     try:
-        async with reporter.shown(), open_signals(session.shutdown):
-            return await session.run()
+        # What has to be announced is sent after the end: a signal does not cut it, and its time limit is short.
+        async with open_signals(shutdown), open_messages(manifest, reporter.tell) as messages:
+            async with reporter.shown():
+                outcome = await _Session(manifest, options, reporter, clock, bell, shutdown, messages).run()
+            if outcome.summary is not None:
+                messages.ended(outcome.summary, outcome.fatal)
+            return outcome
     except BaseExceptionGroup as group:
         # Every block above may have wrapped what is one error.
         raise _only(group) from None
@@ -139,6 +149,7 @@ class _Session:
     clock: Clock
     bell: Bell
     shutdown: Shutdown
+    messages: Messages
 
     async def run(self) -> Outcome:
         """Plan, ask, and run."""
@@ -169,7 +180,14 @@ class _Session:
                 history,
                 plan,
                 recorder=Recorder(
-                    ledger, history, [self.reporter.heard, gate.circuits.heard, gate.budget.heard]
+                    ledger,
+                    history,
+                    [
+                        self.reporter.heard,
+                        gate.circuits.heard,
+                        gate.budget.heard,
+                        self.messages.heard,
+                    ],
                 ),
                 gate=gate,
                 catalogue=catalogue,
@@ -252,6 +270,7 @@ class _Run:
             )
         await to_thread.run_sync(self._clear)
         self.session.reporter.begin(self.plan, self.history)
+        self.session.messages.begin(self.plan, self.history)
         await self._work()
 
     def _clear(self) -> None:
@@ -311,12 +330,19 @@ class _Run:
                 group.cancel_scope.cancel()
 
             group.start_soon(leave)
-            async with open_lanes(self._means()) as lanes:
-                async with anyio.create_task_group() as running:
-                    for lane in lanes:
-                        running.start_soon(lane.run)
-                self.window_left = any(lane.backlog.window_left for lane in lanes)
+            if self.plan.providers:
+                async with kept_awake(f"{self.session.manifest.name} is being upscaled") as means:
+                    if means:
+                        self.session.reporter.say(f"this machine stays awake until the run ends ({means})")
+                    await self._run_lanes()
             group.cancel_scope.cancel()
+
+    async def _run_lanes(self) -> None:
+        async with open_lanes(self._means()) as lanes:
+            async with anyio.create_task_group() as running:
+                for lane in lanes:
+                    running.start_soon(lane.run)
+            self.window_left = any(lane.backlog.window_left for lane in lanes)
 
     def _means(self) -> Means:
         rates = {model: limit.rate for model, limit in self.session.manifest.run.limits.items() if limit.rate}

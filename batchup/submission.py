@@ -1,11 +1,9 @@
 """From a request to a finished one: what may cost money, and the record that makes it happen once."""
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from typing import NamedTuple
 
 import anyio
 from msgspec.structs import replace
@@ -23,17 +21,28 @@ from batchup.errors import (
     TransientError,
 )
 from batchup.history import UNCONFIRMED, Record
-from batchup.limits import Flight, Slots
+from batchup.limits import Flight
 from batchup.patience import Patience
 from batchup.providers.base import Completed, Job, Provider, Request, Ticket
 from batchup.task import Task
-from batchup.throttle import Throttle
+from batchup.turns import Turns
 
 LOOK_EVERY_S = 5.0
 """How often a submission whose answer was lost is looked for: a request appears in the history late."""
 
-LONG_S = 2.0
-"""From here on a person is told what is waited for."""
+
+class Finished(NamedTuple):
+    """A submission that came to its end.
+
+    Attributes:
+        number: Of this submission among the task's, from 1.
+        completed: What came out.
+        begun_s: Moment at which it was sent, or taken up, on the run's clock.
+    """
+
+    number: int
+    completed: Completed
+    begun_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +54,7 @@ class Submissions:
         patience: Tries again what is free, and records.
         known: Tells what the ledger has of a task, by its id.
         budget: Bounds what is spent.
-        slots: Bound what is submitted and not finished.
-        throttle: Bounds how often something is submitted.
-        check: Raises LeftError if nothing of a model may be submitted now.
-        told: Called with why nothing is sent, and with nothing when it goes on.
+        turns: Tell when something may be sent.
         task_s: How long a submission is waited for. Then it goes on without us, and the next run collects it.
         settle_s: How long after a submission whose answer was lost it is looked for.
         is_synchronous: Whether a submission is answered only when its work is done.
@@ -58,19 +64,15 @@ class Submissions:
     provider: Provider
     patience: Patience
     known: Callable[[str], Record | None]
-    slots: Slots
+    turns: Turns
     budget: Budget
-    throttle: Throttle
-    check: Callable[[str], None] = lambda _model: None
-    told: Callable[[str], None] = lambda _why: None
     task_s: float = 3600.0
     settle_s: float = 120.0
     resubmit_below_usd: Decimal = Decimal("0.05")
     is_synchronous: bool = False
-    _lines: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
 
-    async def run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
-        """Submit until a submission comes to its end; return its number and what came out.
+    async def run(self, job: Job, request: Request, submitted: int) -> Finished:
+        """Submit until a submission comes to its end, and return that.
 
         Args:
             job: What to do.
@@ -84,7 +86,7 @@ class Submissions:
             LeftError: Nothing more may be started, or what was started goes on without us.
             FatalError: Nothing will work any more. This submission was not accepted.
         """
-        async with self._slot(job.task.model, submits=True):
+        async with self.turns.slot(job.task.model, submits=True):
             return await self._run(job, request, submitted)
 
     async def resume(
@@ -92,7 +94,7 @@ class Submissions:
         job: Job,
         known: events.Submitting | events.Submitted,
         request: Callable[[], Awaitable[Request]],
-    ) -> tuple[int, Completed]:
+    ) -> Finished:
         """Take up a submission of an earlier run. Returns and raises as :meth:`run`.
 
         Args:
@@ -100,14 +102,15 @@ class Submissions:
             known: The last that the ledger has of it.
             request: Makes the request anew, if there is to be another submission.
         """
-        async with self._slot(job.task.model):
+        async with self.turns.slot(job.task.model):
+            begun_s = self.patience.clock.now_s()
             try:
-                with self.slots.flying():
+                with self.turns.slots.flying():
                     if isinstance(known, events.Submitted):
                         ticket = Ticket(known.request_id, known.ticket)
                     else:
                         ticket = await self._settled(job, known)
-                    return known.attempt, await self._finished(job, ticket, known.attempt)
+                    return Finished(known.attempt, await self._finished(job, ticket, known.attempt), begun_s)
             except RunFailedError as error:
                 await self._again(
                     job, error, known.attempt, self.patience.policy.wait_s(known.attempt, error)
@@ -115,7 +118,7 @@ class Submissions:
             self.patience.check_going()
             return await self._run(job, await request(), known.attempt)
 
-    async def look(self, job: Job, sent: events.Submitting) -> tuple[int, Completed]:
+    async def look(self, job: Job, sent: events.Submitting) -> Finished:
         """Look once more for a submission that is held, and take it up. Returns and raises as :meth:`run`.
 
         Raises:
@@ -127,39 +130,22 @@ class Submissions:
             raise LeftError(str(error), kind=error.kind) from error
         if ticket is None:
             raise LeftError("it was not found", kind=UNCONFIRMED)
-        async with self._slot(job.task.model):
-            with self.slots.flying():
+        async with self.turns.slot(job.task.model):
+            with self.turns.slots.flying():
+                begun_s = self.patience.clock.now_s()
                 await self._accepted(job, ticket, sent.attempt)
-                return sent.attempt, await self._finished(job, ticket, sent.attempt)
+                return Finished(sent.attempt, await self._finished(job, ticket, sent.attempt), begun_s)
 
-    @asynccontextmanager
-    async def _slot(self, model: str, *, submits: bool = False) -> AsyncIterator[None]:
-        """Hold a slot; where nothing will work any more, nobody gets it next."""
-        async with AsyncExitStack() as stack:
-            if submits and self.throttle.has_own(model):
-                # One at a time, and only when the rate lets it go: nobody holds a slot to wait for a slow model's.
-                async with self._lines[model]:
-                    while (wait_s := self.throttle.next_s(model)) > 0:
-                        await self.patience.wait(wait_s)
-                        self.patience.check_going()
-                    await stack.enter_async_context(self.slots.hold(model))
-            else:
-                await stack.enter_async_context(self.slots.hold(model))
-            try:
-                yield
-            except FatalError:
-                self.patience.shutdown.drain()
-                raise
-
-    async def _run(self, job: Job, request: Request, submitted: int) -> tuple[int, Completed]:
+    async def _run(self, job: Job, request: Request, submitted: int) -> Finished:
         number, tries, waits = submitted, 0, 0
         while True:
             try:
-                async with self.slots.flight() as flight:
-                    await self._turn(job.task.model)
+                async with self.turns.slots.flight() as flight:
+                    await self.turns.turn(job.task.model)
+                    begun_s = self.patience.clock.now_s()
                     ticket = await self._submit(job, request, number + 1, flight)
                     number += 1
-                    return number, await self._finished(job, ticket, number)
+                    return Finished(number, await self._finished(job, ticket, number), begun_s)
             except RateLimitedError as error:
                 # Waiting, not failing: it counts for nothing.
                 waits += 1
@@ -184,35 +170,6 @@ class Submissions:
         """Return how many submissions of a task there are so far."""
         record = self.known(task.id)
         return record.attempts if record else 0
-
-    async def _turn(self, model: str) -> None:
-        """Return when a request may be sent.
-
-        Raises:
-            LeftError: None may; PostponedError: not now.
-        """
-        while True:
-            self.patience.check_going()
-            self.check(model)
-            if self.patience.outage is not None:
-                await self.patience.outage.over()
-            if (wait_s := self.slots.closed_s) > 0:
-                await self._wait_told(wait_s)
-                continue
-            if not self.throttle.bounds(model):
-                return
-            await self.patience.shutdown.unless_draining(partial(self.throttle.turn, model))
-            if self.slots.closed_s <= 0 and not self.patience.shutdown.draining:
-                self.check(model)
-                return
-
-    async def _wait_told(self, wait_s: float) -> None:
-        """Wait as long as the platform asks, and say so where that is long."""
-        if wait_s >= LONG_S:
-            self.told("the platform asks to wait")
-        await self.patience.wait(wait_s)
-        if wait_s >= LONG_S:
-            self.told("")
 
     async def _submit(self, job: Job, request: Request, number: int, flight: Flight) -> Ticket:
         if not self.provider.durable:
@@ -311,7 +268,7 @@ class Submissions:
             message = f"submission {number} is not known any more, and may have been paid: {error}"
             raise self._unconfirmed(job, message) from error
         if completed is None:
-            await self.slots.leave(job.task.model)
+            await self.turns.slots.leave(job.task.model)
             raise LeftError("it takes longer than timeouts.task, and goes on without us", kind="deadline")
         if self.provider.durable:
             with anyio.CancelScope(shield=True):

@@ -1,5 +1,7 @@
 """Fixtures that every test may use."""
 
+import os
+
 import pytest
 
 
@@ -8,9 +10,20 @@ def anyio_backend():
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def drowsy(tmp_path_factory):
+    """A folder of programs that would keep this machine awake, and refuse to: no test asks the real ones."""
+    folder = tmp_path_factory.mktemp("drowsy")
+    for name in ("systemd-inhibit", "caffeinate"):
+        (folder / name).write_text("#!/bin/sh\nexit 1\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
+def own_home(tmp_path_factory, monkeypatch, drowsy):
     """Keep every test away from the user's own state folder and environment."""
+    monkeypatch.setenv("PATH", f"{drowsy}{os.pathsep}{os.environ['PATH']}")
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))

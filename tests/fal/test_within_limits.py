@@ -127,7 +127,7 @@ async def killed_within_a_budget(job, monkeypatch, *, tasks, kills, seed):
         for _ in range(kills):
             process = start("run", job.file, cwd=job.folder)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                await to_thread.run_sync(lambda process=process: process.wait(timeout=rng.uniform(0.4, 1.0)))
+                await to_thread.run_sync(process.wait, rng.uniform(0.4, 1.0))
             await to_thread.run_sync(kill, process)
             assert spent_usd(fal) <= tasks * DEAR_USD
         left = await job.tasks()
