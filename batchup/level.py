@@ -11,7 +11,7 @@ STEP = 8
 QUIET_S = 0.1
 """Without a refusal for so long one more may be under way, as far as is known to be taken."""
 
-PROBE_S = 60.0
+PROBE_S = 120.0
 """Likewise beyond that; doubled by each such try that is refused, halved by each that is taken."""
 
 PROBE_LEAST_S, PROBE_MOST_S = 1.0, 960.0

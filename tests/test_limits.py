@@ -103,7 +103,7 @@ def test_a_smaller_account_is_found_with_few_refusals_and_used_to_nine_tenths(mo
 
 
 def test_an_account_that_takes_all_gets_all_and_nothing_is_said():
-    told = []
+    told: list[str] = []
     account = simulated(minute, 40, told, 100, 5.0, {})
 
     assert (account.most, account.refused, told) == (40, 0, [])
@@ -124,7 +124,7 @@ def test_an_account_that_takes_more_later_is_used_to_the_full_in_minutes():
         slots = Slots(40, account.clock)
         await minutes(account, slots, 56)
         account.takes, account.running = 100, 0
-        await minutes(account, slots, 56, lasting_s=400.0)
+        await minutes(account, slots, 56, lasting_s=600.0)
         return account
 
     assert simulated(main).most == 40
@@ -132,7 +132,7 @@ def test_an_account_that_takes_more_later_is_used_to_the_full_in_minutes():
 
 def test_a_burst_of_refusals_halves_once_and_quiet_raises_by_one_and_both_are_told():
     async def main():
-        clock, told = Clock(), []
+        clock, told = Clock(), list[str]()
         slots = Slots(40, clock, tell=told.append)
         async with AsyncExitStack() as stack:
             for _ in range(8):
