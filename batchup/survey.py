@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from batchup import inputs
+from batchup import courier, inputs
 from batchup.batch import collect
 from batchup.catalogue import Catalogue
 from batchup.errors import Fault, ManifestError
@@ -88,20 +88,21 @@ def _lost(manifest: Manifest) -> Iterator[Fault]:
 def check_known(manifest: Manifest) -> None:
     """Refuse what a manifest may ask but this version does not do: a limit that is not kept is worse than none.
 
+    Nor is an end announced to an address that nothing can be sent to.
+
     Raises:
         ManifestError: Holds all such keys.
     """
     asked = {
         ("run", "cluster"): manifest.run.cluster,
         ("output", "sidecar"): manifest.output.sidecar,
-        ("notify",): manifest.notify,
-        ("on_finish",): manifest.on_finish,
     }
     faults = [
         manifest.fault(place, f"batchup {__version__} does not do this yet; leave it out")
         for place, value in asked.items()
         if value
     ]
+    faults += courier.faults(manifest)
     if faults:
         raise ManifestError(faults)
 
