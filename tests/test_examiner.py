@@ -4,9 +4,10 @@ import os
 
 import anyio
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
-from batchup import digest
+from batchup import digest, outputs
 from batchup.errors import RejectedError
 from batchup.examiner import TINY_BYTES, TINY_PIXELS, Examiner
 from batchup.outputs import Examination
@@ -101,3 +102,30 @@ async def test_one_that_is_damaged_or_gone_is_judged_by_a_process_and_nothing_to
     assert isinstance(found[gone], FileNotFoundError)
     assert {found[file].width for file in whole} == {40}
     assert processes == 1
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["keep", "strip"])
+@pytest.mark.parametrize("endings", [("jpg", "png"), ("png", "jpg"), ("jpg", "webp"), ("webp", "jpg")])
+async def test_a_tiny_picture_inherits_what_any_other_does(tmp_path, endings, keep):
+    source, output, other = (
+        photo(tmp_path / f"{name}.{ending}", (40, 30))
+        for name, ending in zip(("source", "output", "other"), (*endings, endings[1]), strict=True)
+    )
+    exif = Image.Exif()
+    exif[0x010F] = "Some maker"
+    with Image.open(source) as image:
+        image.save(source, exif=exif, dpi=(300, 300))
+    mine = Examination(str(output), str(source), pixels=1200, inherits="image", keep_metadata=keep)
+    before = output.read_bytes()
+
+    async with open_pool(1, 10**9) as pool:
+        here = await Examiner(pool, 10**9).examine(mine)
+    there = outputs.examine(replace(mine, part=str(other)))
+
+    assert here == there
+    assert output.read_bytes() == other.read_bytes()
+    assert output.read_bytes() != before or not keep
+    assert here.sha256 == digest.sha256(output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        path.name for path in (source, output, other)
+    )

@@ -3,13 +3,12 @@
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import ImageFile
 
 from batchup.errors import RejectedError
-from batchup.media import open_image, probe
+from batchup.media import glimpse, open_image, probe, reading
 from batchup.providers.local.picture import chunks, ifd, metadata, tiff
 from batchup.providers.local.picture.metadata import Metadata
 from batchup.providers.local.picture.reading import translated
@@ -39,7 +38,7 @@ class Gift:
     keep: bool = True
 
 
-def given(source: str, output: Media, *, keep: bool) -> tuple[Gift, tuple[str, ...]]:
+def given(source: str | bytes, output: Media, *, keep: bool) -> tuple[Gift, tuple[str, ...]]:
     """Return what the picture *source* gives to *output*, and notes on what it does not.
 
     A profile is given only if it is one of RGB and the output is RGB, too. Models ignore profiles: they are handed the
@@ -47,7 +46,7 @@ def given(source: str, output: Media, *, keep: bool) -> tuple[Gift, tuple[str, .
     about the RGB that a model makes of such an input.
 
     Args:
-        source: Empty where there is none.
+        source: A path, or the file itself if :func:`batchup.media.glimpse` knows it. Empty where there is none.
         output: What the output is now.
         keep: False for profile, colours and resolution only.
 
@@ -64,7 +63,7 @@ def given(source: str, output: Media, *, keep: bool) -> tuple[Gift, tuple[str, .
     return Gift(meta, keep), notes
 
 
-def _read(source: str, size: Size) -> tuple[Metadata, tuple[str, ...]]:
+def _read(source: str | bytes, size: Size) -> tuple[Metadata, tuple[str, ...]]:
     try:
         return _held(source, size), ()
     except (RejectedError, OSError) as error:
@@ -72,19 +71,19 @@ def _read(source: str, size: Size) -> tuple[Metadata, tuple[str, ...]]:
         return Metadata(), (f"the input's metadata could not be read ({said}); the output has none of it",)
 
 
-def _held(source: str, size: Size) -> Metadata:
+def _held(source: str | bytes, size: Size) -> Metadata:
     """Return what *source* holds, fitted to *size*. Nothing is decoded.
 
     Raises:
         RejectedError: It cannot be read.
         OSError: It is gone, or its disk failed.
     """
-    media = probe(source)
+    media = glimpse(source) if isinstance(source, bytes) else probe(source)
     if media is None or media.kind != "image":
         raise RejectedError("it is no image", kind="not_media")
     with translated(), ExitStack() as stack:
         image = stack.enter_context(open_image(source, media.format))
-        file = stack.enter_context(Path(source).open("rb"))
+        file = stack.enter_context(reading(source))
         if media.format == "TIFF":
             return metadata.of_page(image, tiff.pages(file)[0].tags, size)
         if media.format == "PNG":

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,7 +10,7 @@ from batchup.carry import jpeg, pieces, png, tiff, webp
 from batchup.carry.gift import Gift, given
 from batchup.carry.pieces import Spliced
 from batchup.errors import RejectedError
-from batchup.media import probe
+from batchup.media import glimpse, probe
 from batchup.source import Media
 
 _FORMS: dict[str, Callable[[BinaryIO, Gift], Spliced]] = {
@@ -44,6 +45,24 @@ def carry(source: str, part: Path, beside: Path, *, keep: bool) -> tuple[str, ..
         return (*notes, "the output stays as the model made it: metadata would change how it is shown")
     beside.replace(part)
     return (*notes, *new.notes)
+
+
+def carry_tiny(source: bytes, output: bytes, media: Media, *, keep: bool) -> bytes | None:
+    """Return *output* with what *source* holds; None where that is not so simple, which is for :func:`carry` to say.
+
+    Args:
+        source: The input, as :func:`batchup.media.glimpse` knows it; empty where there is none.
+        output: Likewise.
+        media: What it is.
+        keep: As :func:`batchup.carry.carry` takes it.
+    """
+    gift, _ = given(source, media, keep=keep)
+    file = BytesIO(output)
+    new = _FORMS[media.format](file, gift)
+    if pieces.is_same(new.pieces, file):
+        return output
+    made = pieces.joined(new.pieces, output)
+    return made if glimpse(made) == media else None
 
 
 def _probed(file: Path) -> Media | None:

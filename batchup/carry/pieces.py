@@ -45,6 +45,11 @@ def is_same(pieces: Iterable[Piece], file: BinaryIO) -> bool:
     return at == file.seek(0, 2)
 
 
+def joined(pieces: Iterable[Piece], data: bytes) -> bytes:
+    """Return *pieces* of *data*, one behind the other."""
+    return b"".join(data[piece.start : piece.stop] if isinstance(piece, Span) else piece for piece in pieces)
+
+
 def write(pieces: Iterable[Piece], file: BinaryIO, target: Path) -> None:
     """Write *pieces* of *file* to *target*.
 

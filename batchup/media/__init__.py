@@ -6,11 +6,11 @@ Formats are known by content; the only ending that counts is a camera raw's, whi
 from pathlib import Path
 
 from batchup.media import images, videos
-from batchup.media.images import open_image
+from batchup.media.images import open_image, reading
 from batchup.media.magic import HEAD_BYTES, IMAGES, VIDEOS, sniff
 from batchup.source import Media
 
-__all__ = ["HEAD_BYTES", "IMAGES", "VIDEOS", "open_image", "probe", "sniff", "verify"]
+__all__ = ["HEAD_BYTES", "IMAGES", "VIDEOS", "glimpse", "open_image", "probe", "reading", "sniff", "verify"]
 
 
 def probe(path: str | Path) -> Media | None:
@@ -35,6 +35,16 @@ def probe(path: str | Path) -> Media | None:
         if found not in VIDEOS:
             return images.probe(file, name, found, head)
     return videos.probe(name, found)
+
+
+def glimpse(data: bytes) -> Media | None:
+    """Return what a whole file in memory is, if it is a JPEG, PNG, GIF or WebP; None for everything else.
+
+    Raises:
+        RejectedError: As :func:`probe`.
+    """
+    found = sniff(data[:HEAD_BYTES])
+    return images.glimpse(data, found) if found else None
 
 
 def verify(path: str | Path) -> Media:

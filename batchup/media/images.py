@@ -1,6 +1,7 @@
 """Images: the header as Media, and the whole decoded by Pillow."""
 
 import errno
+import io
 import logging
 import struct
 import warnings
@@ -40,6 +41,26 @@ _BAD = (
 
 _CUT = ("truncated", "cut", "end of", "ends", "not enough", "incomplete", "unexpected eof", "no more")
 _HEADER_BYTES = 4_096
+
+
+def reading(file: str | bytes) -> BinaryIO:
+    """Return what lies at a path, or in memory, as a file to read.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    if isinstance(file, bytes):
+        return io.BytesIO(file)
+    return open(file, "rb")  # noqa: PTH123 - names may hold what pathlib normalises; whoever asks closes it
+
+
+def glimpse(data: bytes, found: str) -> Media | None:
+    """Return what a whole file is that announces the format *found*; None where its header has no reader of ours.
+
+    Raises:
+        RejectedError: See :func:`batchup.media.probe`.
+    """
+    return probe(io.BytesIO(data), "", found, data) if found in headers.READERS else None
 
 
 def probe(file: BinaryIO, name: str, found: str, head: bytes) -> Media:
@@ -161,8 +182,8 @@ def _bits(name: str, found: str, head: bytes) -> int:
 
 
 @contextmanager
-def open_image(path: str, found: str) -> Iterator[ImageFile.ImageFile]:
-    """Open *path* with Pillow's plugin for the format *found*, and no other.
+def open_image(path: str | bytes, found: str) -> Iterator[ImageFile.ImageFile]:
+    """Open *path*, or what is in memory, with Pillow's plugin for the format *found*, and no other.
 
     Unlike ``Image.open``, the declared size is not judged, a JPEG with previews behind it stays a JPEG, and Pillow's
     warnings about odd metadata are not shown. It is lazy: nothing is decoded.
@@ -171,10 +192,10 @@ def open_image(path: str, found: str) -> Iterator[ImageFile.ImageFile]:
         RejectedError: HEIC without its extra.
         OSError, SyntaxError, ValueError: As Pillow's plugins.
     """
-    with warnings.catch_warnings(), open(path, "rb") as file:  # noqa: PTH123 - names may hold what pathlib normalises
+    with warnings.catch_warnings(), reading(path) as file:
         # Restoring the filters is not atomic; at worst another thread's warnings stay hidden, too.
         warnings.simplefilter("ignore")
-        image = _plugin(found)(file, path)
+        image = _plugin(found)(file, path if isinstance(path, str) else "")
         try:
             yield image
         finally:
@@ -220,8 +241,8 @@ def _heif() -> type[ImageFile.ImageFile]:
     return plugin
 
 
-def verify(name: str, media: Media) -> None:
-    """Decode every frame of the image *name*, which :func:`probe` said to be *media*.
+def verify(name: str | bytes, media: Media) -> None:
+    """Decode every frame of the image *name*, a path or the file itself, which :func:`probe` said to be *media*.
 
     Raises:
         RejectedError: ``image_truncated`` or ``image_damaged``.
@@ -244,11 +265,11 @@ def verify(name: str, media: Media) -> None:
         raise _damaged(error) from error
 
 
-def _whole(name: str, media: Media) -> None:
+def _whole(name: str | bytes, media: Media) -> None:
     """Check what the decoders pass over: where two formats say that they end, and a PNG's checksums."""
     if media.format not in {"GIF", "WEBP", "PNG"}:
         return
-    with open(name, "rb") as file:  # noqa: PTH123 - names may hold what pathlib normalises
+    with reading(name) as file:
         if media.format == "PNG":
             if not headers.png_is_sound(file):
                 raise RejectedError("the image is damaged: its checksums do not fit", kind="image_damaged")

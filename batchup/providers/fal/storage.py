@@ -119,7 +119,7 @@ class Storage:
             FatalError: The key or the account is refused.
             OSError: *file* cannot be read.
         """
-        known, contents = read or await aside(opened, file)
+        known, contents = read if read is not None else await aside(opened, file)
         expires_at = self._clock.utc() + timedelta(seconds=int(keep_s))
         headers = {
             "Accept": "application/json",
