@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from decimal import Decimal
 from math import ceil
 
 from batchup.manifest.quantities import format_duration
@@ -51,6 +52,9 @@ class Figures:
         per_s: Tasks a second, None while unknown.
         left_s: Seconds to the end of the run, None while unknown.
         waited_s: Seconds since the run was asked to end; None where it was not.
+        spent_usd: Charged and reserved so far.
+        budget_usd: The cap; None where there is none.
+        why: What nothing is begun for; empty where something is. Escaped.
     """
 
     job: str
@@ -62,6 +66,9 @@ class Figures:
     per_s: float | None = None
     left_s: float | None = None
     waited_s: float | None = None
+    spent_usd: Decimal = Decimal(0)
+    budget_usd: Decimal | None = None
+    why: str = ""
 
     def sides(self, columns: int) -> tuple[str, str]:
         """Return what stands left and right of the bar.
@@ -77,11 +84,18 @@ class Figures:
             "in flight": f"{self.in_flight} in flight",
             "rate": f"{self._rate():>7}",
             "left": f"{self._left():>11}",
+            "spent": self._spent(),
         }
-        for word in ("name", "rate", "in flight", "left", "failed"):
-            if columns >= BAR_COLUMNS + sum(display_width(text) + 2 for text in words.values()):
+        words = {word: text for word, text in words.items() if text}
+        if self.why:
+            for word in ("rate", "left"):
+                del words[word]
+        for word in ("name", "rate", "in flight", "left", "failed", "spent"):
+            if columns >= _needed(words) + (display_width(self.why) + 2 if self.why else 0):
                 break
-            del words[word]
+            words.pop(word, None)
+        if self.why:
+            words["why"] = shorten(self.why, max(0, columns - _needed(words) - 2))
         left = [words.pop(word) for word in ("name", "part") if word in words]
         return "  ".join(left), "  ".join(words.values())
 
@@ -92,10 +106,16 @@ class Figures:
             f"{self.done:,} of {self.total:,} done",
             f"{self.failed:,} failed",
             f"{self.in_flight} in flight",
-            self._rate(),
-            self._left(),
+            *([self.why] if self.why else [self._rate(), self._left()]),
+            self._spent(),
         ]
         return ", ".join(filter(None, words))
+
+    def _spent(self) -> str:
+        if not self.spent_usd and self.budget_usd is None:
+            return ""
+        spent = f"{self.spent_usd:.2f}"
+        return f"{spent} USD" if self.budget_usd is None else f"{spent}/{self.budget_usd:.2f} USD"
 
     def _percent(self) -> str:
         return f"{int(self.part * 100):3}%"
@@ -111,6 +131,11 @@ class Figures:
         if self.waited_s is not None:
             return f"waited {_rounded(self.waited_s)}"
         return "" if self.left_s is None else f"{_rounded(self.left_s)} left"
+
+
+def _needed(words: dict[str, str]) -> int:
+    """Return how many columns a bar takes with these words beside it."""
+    return BAR_COLUMNS + sum(display_width(text) + 2 for text in words.values())
 
 
 def _rounded(seconds: float) -> str:

@@ -51,6 +51,7 @@ class Progress:
         self._pace = Pace(self._clock.now_s())
         self._stopping_s: float | None = None
         self._waits_for = ""
+        self._history = History()
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -78,7 +79,7 @@ class Progress:
 
     def begin(self, plan: Plan, history: History) -> None:
         """Say what is going to happen, and put up the bar."""
-        self._job = escape(history.job)
+        self._job, self._history = escape(history.job), history
         self._total, self._to_run = history.counts().total(), plan.to_run
         self._done, self._failed = plan.actions[Action.KEEP], plan.left[State.FAILED]
         self._before = self._done + plan.left.total()
@@ -129,6 +130,8 @@ class Progress:
         if why != self._waits_for:
             self._waits_for = why
             self._say(why or "going on", urgent=bool(why))
+            if self._bar is not None:
+                self._draw()
 
     def say(self, text: str) -> None:
         """Say what is good to know."""
@@ -177,6 +180,9 @@ class Progress:
             per_s=per_s,
             left_s=max(0.0, self._to_run - work) / per_s if per_s else None,
             waited_s=None if self._stopping_s is None else now_s - self._stopping_s,
+            spent_usd=self._history.money.charged + self._history.money.reserved,
+            budget_usd=self._history.budget_usd,
+            why=escape(self._waits_for),
         )
 
     def _draw(self) -> None:

@@ -12,6 +12,7 @@ import sys
 import termios
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import anyio
 import pyte
@@ -485,3 +486,25 @@ def test_the_pace_of_slow_work_is_measured_over_several_tasks():
         pace.measure(second, second // 120)
 
     assert pace.per_s == pytest.approx(1 / 120, rel=0.1)
+
+
+def test_what_was_spent_of_the_budget_is_told_and_kept_where_columns_are_few():
+    figures = Figures(
+        "night", 100, 40, 1, 8, 0.4, 2.0, 30.0, spent_usd=Decimal("12.4712"), budget_usd=Decimal(25)
+    )
+
+    assert "12.47/25.00 USD" in figures.sides(60)[1]
+    assert "12.47/25.00 USD" in figures.line()
+    assert "USD" not in Figures("free", 100, 40, 1, 8, 0.4, 2.0, 30.0).line()
+
+
+@pytest.mark.parametrize("columns", [40, 60, 77, 120])
+def test_the_bar_of_a_paused_run_says_why_instead_of_how_fast(columns):
+    why = "the window is closed until Tue 22:00 (in 3h12m)"
+    figures = Figures("night", 100, 40, 1, 0, 0.4, 2.0, 30.0, why=why)
+
+    left, right = figures.sides(columns)
+
+    assert right.split("  ")[-1][:3] == "the"
+    assert "/s" not in right
+    assert len(left) + len(right) + 4 + 8 <= columns
