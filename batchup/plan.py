@@ -20,6 +20,8 @@ BEYOND_LIMIT = "beyond --limit"
 BEYOND_SAMPLE = "beyond --sample"
 NOT_REHEARSED = "not rehearsed"
 LOST = "lost"
+LOOKED_FOR = "looked for once more; --resubmit-held submits it again"
+HELD = "--resubmit-held submits it again"
 EXPIRED = "result_expired"
 """Class of failure of what was paid and can be fetched no more: run again only when a person says so by name."""
 

@@ -15,7 +15,19 @@ from batchup.inputs import Skipped
 from batchup.manifest import Manifest
 from batchup.occupied import Occupied
 from batchup.order import ordered
-from batchup.plan import BEYOND_LIMIT, EXPIRED, LOST, NOT_REHEARSED, TO_RUN, Action, Choice, Plan, Step
+from batchup.plan import (
+    BEYOND_LIMIT,
+    EXPIRED,
+    HELD,
+    LOOKED_FOR,
+    LOST,
+    NOT_REHEARSED,
+    TO_RUN,
+    Action,
+    Choice,
+    Plan,
+    Step,
+)
 from batchup.sample import sampled
 from batchup.spool import Spool
 from batchup.task import Task
@@ -275,7 +287,7 @@ class _Planner:
 
     def _decide_held(self, plan: Plan, task: Task, content: str) -> Decision:
         """Leave a held task, unless more is known by now of another with the same contents."""
-        left = Decision(Action.LEAVE, "held")
+        left = Decision(Action.LEAVE, "held", LOOKED_FOR if self._history.sent(task.id) else HELD)
         leader = self._leader(plan, content) if content else None
         twin = (
             None if leader is not None and leader.action is Action.LEAVE else self._twin(plan, content, task)

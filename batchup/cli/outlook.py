@@ -76,6 +76,20 @@ def budget_lines(coverage: Coverage) -> Iterator[str]:
         yield f"the budget of {one.cap_usd:f} USD for {model} covers {one.covers:,} of {count(one.of, 'task')}"
 
 
+def foretold(outlook: Outlook, *, asks: bool) -> Iterator[str]:
+    """Yield what a person is told before a run begins: which budget does not cover all, and how long it will take.
+
+    Args:
+        outlook: Of the run.
+        asks: Whether somebody may look on, and be asked.
+    """
+    coverage = outlook.coverage
+    if coverage.covers < coverage.of:
+        yield from (f"{line}; the rest waits" for line in budget_lines(coverage))
+    if asks and outlook.forecast.takes_s:
+        yield f"it will take {time_line(outlook)}"
+
+
 def time_line(outlook: Outlook) -> str:
     """Return how long it will take, as far as anybody knows; empty where nothing is to be run."""
     seen = outlook.forecast

@@ -1,5 +1,7 @@
 """`batchup run`: expands, resumes, runs, and ends with a summary."""
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +54,7 @@ def run(
     import anyio
 
     from batchup.cli.agree import agrees
+    from batchup.cli.outlook import foretold, look_ahead
     from batchup.manifest import load
     from batchup.progress import Progress
     from batchup.run import Options
@@ -63,6 +66,11 @@ def run(
     def confirm(plan: "Plan", history: "History") -> bool:
         progress.found()
         warn(plan.warnings)
+        if not output.quiet:
+            now = datetime.now(UTC)
+            outlook = look_ahead(plan, job, history, now, concurrency=concurrency, cap_usd=cap_usd)
+            for line in foretold(outlook, asks=sys.stderr.isatty()):
+                click.echo(line, err=True)
         return agrees(plan, history, yes=yes)
 
     options = Options(
