@@ -1,0 +1,317 @@
+"""What a plan tells: each task with its reason, the money, the time, and all that on a small screen."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from batchup import events
+from batchup.history import History
+from batchup.ledger import format as ledger_format
+from batchup.manifest import load
+from batchup.plan import EXPIRED
+from batchup.terminal import display_width
+from tests.cli.conftest import photo
+
+NOW = datetime(2026, 8, 1, tzinfo=UTC)
+FAL = "model: fal/topaz-image\nparams: {output_format: png}"
+"""0.08 USD a picture, however small."""
+
+
+class Job:
+    """A manifest over a folder of photos, and a ledger written line by line."""
+
+    def __init__(self, folder: Path, call, text=FAL):
+        self.folder, self.call, self.file = folder, call, folder / "job.yaml"
+        self.write(text)
+
+    def write(self, text):
+        inputs = "" if "inputs:" in text else "inputs: [{path: photos}]\n"
+        self.file.write_text(f"version: 1\nname: job\noutput: {{dir: out}}\n{inputs}{text}\n")
+
+    def photo(self, name, width=16):
+        return photo(self.folder / "photos" / name, (width, 12), f"#{width:02x}8080")
+
+    def plan(self, *options):
+        answer = self.call("plan", self.file, "--json", *options)
+        assert answer.status == 0, answer.err
+        return json.loads(answer.out)
+
+    def reasons(self, *options):
+        return {one["input"].removeprefix("photos/"): one["reason"] for one in self.plan(*options)["items"]}
+
+    def text(self, *options):
+        answer = self.call("plan", self.file, *options)
+        assert answer.status == 0, answer.err
+        return answer.out
+
+    def remember(self, **told):
+        """Write a ledger that knows all tasks, and what *told* says of some: the stem of an input -> events."""
+        manifest = load(self.file)
+        ledger = manifest.ledger_path
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        lines = [
+            events.Run(format=1, job="job", manifest="", version="", host="", pid=1, at=NOW),
+            *(seen(step.task) for step in self.steps()),
+            *(
+                one(step.task.id)
+                for step in self.steps()
+                for one in told.get(Path(step.task.source.path).stem, ())
+            ),
+        ]
+        ledger.write_bytes(ledger_format.encode([events.encode(line) for line in lines]))
+
+    def steps(self):
+        from batchup.plan import Choice
+        from batchup.survey import survey
+
+        return list(survey(load(self.file), History(), Choice(), NOW).steps)
+
+
+def seen(task):
+    source = task.source
+    return events.Seen(
+        id=task.id, root=source.root, path=source.path, size_bytes=source.size_bytes, mtime_ns=source.mtime_ns,
+        kind="image", model=task.model, params=task.changed, output=task.output, width=task.width,
+        height=task.height, estimated_usd=task.cost_usd, at=NOW,
+    )  # fmt: skip
+
+
+def submitting(task_id):
+    return events.Submitting(
+        id=task_id, attempt=1, endpoint="fal-ai/topaz", body={}, reserved_usd=Decimal("0.08"), at=NOW
+    )
+
+
+def submitted(task_id):
+    return events.Submitted(id=task_id, attempt=1, request_id="r1", at=NOW)
+
+
+def failed(kind):
+    return lambda task_id: events.Failed(id=task_id, attempt=1, kind=kind, message="no", at=NOW)
+
+
+def held(task_id):
+    return events.Held(id=task_id, attempt=1, message="?", reserved_usd=Decimal("0.08"), at=NOW)
+
+
+@pytest.fixture
+def job(tmp_path, call):
+    return Job(tmp_path, call)
+
+
+def item(job, name, *options):
+    return next(one for one in job.plan(*options)["items"] if one["input"] == f"photos/{name}")
+
+
+def test_a_task_that_nobody_has_seen_is_new(job):
+    job.photo("a.png")
+
+    assert item(job, "a.png") == {
+        "input": "photos/a.png", "output": "a.png", "model": "fal/topaz-image", "action": "run", "reason": "new",
+        "detail": "", "cost": 0.08, "expected_s": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "action", "reason"),
+    [
+        ((), "run", "pending"),
+        (
+            (submitting, failed("content_policy_violation")),
+            "leave",
+            "failed before: content_policy_violation",
+        ),
+        ((submitting, held), "leave", "held"),
+        ((submitting,), "attach", "in flight"),
+        ((submitting, submitted), "attach", "in flight"),
+        ((submitting, submitted, failed(EXPIRED)), "leave", "lost"),
+    ],
+    ids=["never begun", "failed", "held", "perhaps sent", "accepted", "paid and expired"],
+)
+def test_a_task_that_an_earlier_run_knew_is_told_with_what_became_of_it(job, told, action, reason):
+    job.photo("a.png")
+    job.remember(a=told)
+
+    assert (item(job, "a.png")["action"], item(job, "a.png")["reason"]) == (action, reason)
+
+
+def test_one_that_is_to_be_tried_again_says_what_it_had_failed_of(job):
+    job.photo("a.png")
+    job.remember(a=(submitting, failed("timeout")))
+
+    assert item(job, "a.png", "--retry-failed")["reason"] == "failed before: timeout; tried again"
+
+
+def test_a_held_one_says_what_is_done_about_it(job):
+    job.photo("a.png")
+    job.remember(a=(submitting, held))
+
+    assert item(job, "a.png")["detail"] == "looked for once more; --resubmit-held submits it again"
+
+
+def test_a_changed_input_is_told_from_changed_parameters(job):
+    job.photo("a.png")
+    job.photo("b.png", 20)
+    job.remember()
+
+    job.photo("a.png", 24)
+    first = job.reasons()
+    job.write(f"{FAL[:-1]}, upscale_factor: 3}}")
+
+    assert first == {"a.png": "input changed", "b.png": "pending"}
+    assert job.reasons()["b.png"] == "parameters changed"
+
+
+def test_what_is_done_is_told_so(tmp_path, call):
+    job = Job(tmp_path, call, "model: local/lanczos")
+    job.photo("a.png")
+    assert call("run", job.file, "-q").status == 0
+
+    assert job.reasons() == {"a.png": "done"}
+    (tmp_path / "out/a.png").unlink()
+    assert job.reasons() == {"a.png": "output missing"}
+
+
+def test_what_is_skipped_says_why(job):
+    for number, name in enumerate(["a.png", "wide.png", "ruled/b.png", "out.png"]):
+        job.photo(name, 200 if name == "wide.png" else 16 + number)
+    (job.folder / "photos/notes.txt").write_text("hi")
+    job.write(
+        f"{FAL}\ninputs: [{{path: photos, max_width: 100, exclude: [out.png]}}]\n"
+        "rules: [{match: {path: 'ruled/**'}, skip: true}]"
+    )
+
+    assert job.reasons() == {
+        "a.png": "new",
+        "wide.png": "skipped: filter: max_width",
+        "ruled/b.png": "skipped: skipped by a rule",
+        "notes.txt": "skipped: no image or video",
+        "out.png": "skipped: excluded",
+    }
+    text = job.text()
+    assert "skipped   1  filter: max_width: photos/wide.png" in text
+    assert "skipped   1  skipped by a rule: photos/ruled/b.png: rule 1" in text
+
+
+def test_duplicate_contents_are_paid_once(job):
+    job.photo("a.png")
+    job.photo("b.png")
+
+    document = job.plan()
+
+    assert [one["reason"] for one in document["items"]] == ["new", "same contents as another"]
+    assert document["items"][1]["detail"] == "photos/a.png"
+    assert document["cost_usd"]["estimated"] == 0.08
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--limit", "1"), "beyond --limit"),
+        (("--sample", "1"), "beyond --sample"),
+        (("--only", "a.png"), "not chosen by --only"),
+    ],
+    ids=["limit", "sample", "only"],
+)
+def test_what_is_left_for_later_says_by_which_option(job, options, reason):
+    job.photo("a.png")
+    job.photo("b.png", 40)
+
+    assert item(job, "b.png", *options)["reason"] == reason
+    assert job.plan(*options)["tasks"]["later"] == 1
+
+
+def test_two_inputs_with_one_name_are_told_with_the_template_that_keeps_them_apart(job):
+    job.photo("a.png")
+    job.photo("a.webp", 20)
+
+    status, out, err = job.call("plan", job.file)
+
+    assert (status, out) == (2, "")
+    assert "photos/a.png (fal/topaz-image) and photos/a.webp (fal/topaz-image)" in err
+    assert "{dir}/{stem}-{source_ext}{ext}" in err
+
+
+def test_a_budget_is_told_with_what_it_covers_and_who_waits(job):
+    for number in range(5):
+        job.photo(f"{number}.png", 16 + number)
+    job.write(f"{FAL}\nrun: {{budget: 0.25 USD, limits: {{fal/topaz-image: {{budget: 1 USD}}}}}}")
+
+    document = job.plan()
+
+    assert document["budget"] == {
+        "cap_usd": 0.25, "left_usd": 0.25, "covers": 3, "of": 5,
+        "models": {"fal/topaz-image": {"cap_usd": 1.0, "left_usd": 1.0, "covers": 3, "of": 5}},
+    }  # fmt: skip
+    assert [one["detail"] for one in document["items"]] == [*[""] * 3, *["waits for the budget"] * 2]
+    assert "the budget of 0.25 USD covers 3 of 5 tasks" in job.text()
+    assert job.plan("--budget", "9 USD")["budget"]["covers"] == 5
+
+
+def test_what_is_in_flight_and_held_takes_from_the_budget(job):
+    for number in range(5):
+        job.photo(f"{number}.png", 16 + number)
+    job.remember(**{"0": (submitting, held), "1": (submitting, submitted)})
+
+    assert "the budget of 0.25 USD (0.090 USD of it left) covers 1 of 3 tasks" in job.text("--budget", "0.25")
+
+
+def test_no_budget_is_no_coverage(job):
+    job.photo("a.png")
+
+    assert job.plan()["budget"] is None
+    assert "budget" not in job.text()
+
+
+def test_time_is_unknown_until_something_was_run(job):
+    job.photo("a.png")
+
+    assert job.plan()["time"]["expected_s"] is None
+    assert "time      unknown: nothing was run with fal/topaz-image yet" in job.text()
+
+
+def test_time_is_told_a_task_a_model_and_in_all_once_it_was_learned(tmp_path, call):
+    job = Job(tmp_path, call, "model: local/lanczos\nrun: {window: '22:00-07:00'}")
+    job.photo("a.png")
+    assert call("run", job.file, "-q", "--ignore-window").status == 0
+    for number in range(4):
+        job.photo(f"{number}.png", 20 + number)
+
+    document, text = job.plan("--concurrency", "2"), job.text("--concurrency", "2")
+
+    each = [one["expected_s"] for one in document["items"] if one["action"] == "run"]
+    assert len(each) == 4
+    assert all(one and one > 0 for one in each)
+    assert document["time"]["expected_s"] == pytest.approx(sum(each) / 2)
+    assert document["models"]["local/lanczos"]["expected_s"] == document["time"]["expected_s"]
+    assert "at 2 at a time" in text
+    assert "window    22:00-07:00 local time: the window is " in text
+
+
+HARD = [
+    "very-long-name-" * 15 + ".png",
+    "日本語のとても長い名前" * 4 + ".png",
+    "a\x1b[2J\nb\u202ec.png",
+    "e\u0301" * 60 + ".png",
+]
+
+
+@pytest.mark.parametrize("columns", [80, 60, 120])
+def test_the_table_fits_the_terminal_whatever_the_names(job, monkeypatch, columns):
+    for number, name in enumerate(HARD):
+        job.photo(name, 16 + number)
+        job.photo(f"copies/{name}", 16 + number)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    text = job.text("--budget", "0.1 USD")
+
+    table = text.split("\n\n")[0].splitlines()
+    assert len(table) == 1 + 8
+    assert max(map(display_width, table)) <= columns
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert table[1].endswith("0.080 USD")
