@@ -112,6 +112,14 @@ def test_a_model_goes_in_the_order_of_arrival():
         assert numbers == sorted(numbers)
 
 
+def test_a_model_that_comes_later_overtakes_nobody_because_it_was_idle():
+    arrivals = [("c", 0.0), ("c", 0.1), ("idle", 0.2), ("c", 0.3)]
+
+    found = simulated(sent, Rate(2, 1), {"idle": FAST}, arrivals)
+
+    assert [number for _, _, number in found] == [0, 1, 2, 3]
+
+
 def test_without_rates_a_turn_comes_at_once_and_suspends_nothing():
     turn = Throttle(Clock(), None, {}).turn("a")
 
