@@ -1,15 +1,16 @@
 """All that is known about one input, as values."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from batchup import events
+from batchup import digest, events
 from batchup.bill import Charges
 from batchup.cli.inquiry import Found, Gone
+from batchup.cli.prospect import Prospect
 from batchup.history import History, Record, State
 from batchup.inputs import Skipped
 from batchup.manifest import Manifest
@@ -50,6 +51,14 @@ class Moment(msgspec.Struct, frozen=True):
     what: dict[str, Any]
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """Where the input lies on the provider's storage."""
+
+    url: str
+    at: str
+    expires_at: str
+
+
 class TaskFile(msgspec.Struct, frozen=True, kw_only=True):
     """One task of the input.
 
@@ -60,7 +69,9 @@ class TaskFile(msgspec.Struct, frozen=True, kw_only=True):
         state: As in :class:`batchup.cli.export.Row`; ``new`` where the ledger does not know it.
         verdict: Why it will or will not run, as a sentence.
         action: What a run would do, a name of :class:`batchup.plan.Action`; ``gone`` for a task that nothing makes.
+        prospect: Where it will run; else None.
         error: Class of the last error; *message* is what it said.
+        reserved_usd: What it may still be charged: in flight, unconfirmed or held.
     """
 
     id: str
@@ -75,11 +86,13 @@ class TaskFile(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     detail: str
     verdict: str
+    prospect: Prospect | None
     attempts: int
     error: str
     message: str
     estimated_usd: float | None
     charged_usd: float
+    reserved_usd: float
     result: Result | None
     moments: list[Moment]
 
@@ -90,6 +103,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: Absolute; None for a URL, and where only its name is known.
         sha256: Of its contents, where they were read.
+        upload: None where it was not uploaded, or nobody took its hash.
         skipped: Why it, or a part of it, makes no task.
     """
 
@@ -100,6 +114,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     modified_at: str | None
     media: Media | None
     sha256: str
+    upload: Upload | None
     skipped: tuple[Skipped, ...]
     tasks: list[TaskFile]
 
@@ -109,15 +124,28 @@ class _Named(msgspec.Struct):
     id: str = ""
 
 
-def dossier(found: Found, manifest: Manifest, history: History, lines: Iterable[bytes]) -> Dossier:
-    """Return all that is known about *found*; *lines* are the ledger's."""
+def dossier(
+    found: Found,
+    manifest: Manifest,
+    history: History,
+    lines: Iterable[bytes],
+    expected: Mapping[str, Prospect],
+) -> Dossier:
+    """Return all that is known about *found*; *lines* are the ledger's, *expected* its tasks' prospects."""
     told = _told(lines, {step.task.id for step in found.steps} | {one.seen.id for one in found.gone})
     out = manifest.output_dir
-    made = [_task(step, out, history.get(step.task.id), told.get(step.task.id, [])) for step in found.steps]
+    made = [
+        _task(step, out, history.get(step.task.id), told.get(step.task.id, []), expected.get(step.task.id))
+        for step in found.steps
+    ]
     gone = [_gone(one, out, told.get(one.seen.id, [])) for one in found.gone]
     source = found.steps[0].task.source if found.steps else None
     file = source if source is not None and not source.url else None
     hashes = (_contents(step, told.get(step.task.id, [])) for step in found.steps)
+    sha256 = next(filter(None, hashes), "")
+    if not sha256 and history.uploads and file is not None and file.file.is_file():
+        # It may have been uploaded by a task that came to no end, whose lines do not tell its contents.
+        sha256 = digest.sha256(file.file)
     return Dossier(
         input=found.label,
         file=None if file is None else str(file.file),
@@ -125,10 +153,15 @@ def dossier(found: Found, manifest: Manifest, history: History, lines: Iterable[
         size_bytes=file.size_bytes if file else None,
         modified_at=_stamp(datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)) if file else None,
         media=source.media if source else None,
-        sha256=next(filter(None, hashes), ""),
+        sha256=sha256,
+        upload=_upload(history.uploaded(sha256) if sha256 else None),
         skipped=found.skipped,
         tasks=made + gone,
     )
+
+
+def _upload(told: events.Uploaded | None) -> Upload | None:
+    return None if told is None else Upload(told.url, _stamp(told.at), _stamp(told.expires_at))
 
 
 def _told(lines: Iterable[bytes], ids: Collection[str]) -> dict[str, list[events.AnyEvent]]:
@@ -142,12 +175,14 @@ def _told(lines: Iterable[bytes], ids: Collection[str]) -> dict[str, list[events
     return told
 
 
-def _task(step: Step, out: Path, record: Record | None, told: Sequence[events.AnyEvent]) -> TaskFile:
+def _task(
+    step: Step,
+    out: Path,
+    record: Record | None,
+    told: Sequence[events.AnyEvent],
+    prospect: Prospect | None,
+) -> TaskFile:
     task = step.task
-    because = f"{step.reason} ({step.detail})" if step.detail else step.reason
-    verdict = f"{_VERDICTS[step.action]}: {because}"
-    if step.action is Action.LEAVE and record is not None and record.state is State.FAILED:
-        verdict += "; --retry-failed runs it again"
     return TaskFile(
         id=task.id,
         model=task.model,
@@ -160,11 +195,24 @@ def _task(step: Step, out: Path, record: Record | None, told: Sequence[events.An
         action=step.action,
         reason=step.reason,
         detail=step.detail,
-        verdict=verdict,
+        verdict=_verdict(step, record, prospect),
+        prospect=prospect,
         attempts=step.attempts,
         estimated_usd=None if task.cost_usd is None else float(task.cost_usd),
         **_course(told, out),
     )
+
+
+def _verdict(step: Step, record: Record | None, prospect: Prospect | None) -> str:
+    because = f"{step.reason} ({step.detail})" if step.detail else step.reason
+    verdict = f"{_VERDICTS[step.action]}: {because}"
+    if prospect is not None:
+        verdict += f"; {prospect.waits or f'it is number {prospect.place:,} of {prospect.of:,}'}"
+    has_failed = record is not None and record.state is State.FAILED
+    # What is lost says itself what can be done.
+    if step.action is Action.LEAVE and has_failed and not step.detail:
+        verdict += "; --retry-failed runs it again"
+    return verdict
 
 
 def _gone(one: Gone, out: Path, told: Sequence[events.AnyEvent]) -> TaskFile:
@@ -182,6 +230,7 @@ def _gone(one: Gone, out: Path, told: Sequence[events.AnyEvent]) -> TaskFile:
         reason="orphaned",
         detail="",
         verdict=GONE,
+        prospect=None,
         attempts=one.record.attempts,
         estimated_usd=None if seen.estimated_usd is None else float(seen.estimated_usd),
         **_course(told, out),
@@ -190,14 +239,16 @@ def _gone(one: Gone, out: Path, told: Sequence[events.AnyEvent]) -> TaskFile:
 
 def _course(told: Sequence[events.AnyEvent], out: Path) -> dict[str, Any]:
     """Return what has become of a task: its charges, result, last error and moments."""
-    charges = Charges()
+    charges, alone = Charges(), History()
     for event in told:
         charges.add(event)
+        alone.add(events.encode(event))
     done = next((event for event in reversed(told) if isinstance(event, events.Done)), None)
     last = next((event for event in reversed(told) if not isinstance(event, events.Audited)), None)
     wrong = last if isinstance(last, events.Failed | events.Retried | events.Held) else None
     return {
         "charged_usd": float(charges.total),
+        "reserved_usd": float(alone.money.reserved),
         "error": getattr(wrong, "kind", ""),
         "message": wrong.message if wrong else "",
         "result": _result(done, out) if done else None,

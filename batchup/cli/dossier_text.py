@@ -4,13 +4,25 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from batchup.cli.dossier import Dossier, Moment, Result, TaskFile
+from batchup.cli.outlook import spoken
 from batchup.manifest.quantities import format_bytes, format_duration, format_usd
 from batchup.source import Media
 from batchup.terminal import count, escape
 
+_STATES = {
+    "submitting": "in flight: sent, and nobody has said yet whether it was accepted",
+    "submitted": "in flight: accepted",
+    "completed": "in flight: finished, its output is not here yet",
+}
 
-def lines(known: Dossier) -> Iterator[str]:
-    """Yield what a person reads."""
+
+def lines(known: Dossier, window: str = "") -> Iterator[str]:
+    """Yield what a person reads.
+
+    Args:
+        known: All of it.
+        window: In which hours work is begun; empty for any.
+    """
     yield escape(known.input)
     if known.file or known.url:
         yield _row("file" if known.file else "url", known.file or known.url or "")
@@ -20,12 +32,15 @@ def lines(known: Dossier) -> Iterator[str]:
         )
     if known.sha256:
         yield _row("sha256", known.sha256)
+    if known.upload is not None:
+        upload = known.upload
+        yield _row("upload", f"{upload.url}, since {upload.at}, till {upload.expires_at}")
     for skipped in known.skipped:
         detail = f": {skipped.detail}" if skipped.detail else ""
         yield _row("left out", skipped.reason + detail)
     for task in known.tasks:
         yield ""
-        yield from _task_lines(task)
+        yield from _task_lines(task, window)
 
 
 def _said(media: Media) -> str:
@@ -37,11 +52,17 @@ def _said(media: Media) -> str:
     return ", ".join(parts)
 
 
-def _task_lines(task: TaskFile) -> Iterator[str]:
+def _task_lines(task: TaskFile, window: str) -> Iterator[str]:
     params = ", ".join(f"{name}: {value}" for name, value in task.changed.items())
     yield escape(f"{task.model} {{{params}}}" if params else task.model)
     yield _row("next", task.verdict)
-    yield _row("state", task.state + (f" after {count(task.attempts, 'attempt')}" if task.attempts else ""))
+    if task.prospect is not None:
+        if window:
+            yield _row("", f"in the hours {window}")
+        if task.prospect.expected_s is not None:
+            yield _row("", f"it will take about {spoken(task.prospect.expected_s)}")
+    attempts = f" after {count(task.attempts, 'attempt')}" if task.attempts else ""
+    yield _row("state", _STATES.get(task.state, task.state) + attempts)
     if task.message:
         yield _row("error", f"{task.error}: {task.message}" if task.error else task.message)
     if task.result is None:
@@ -64,24 +85,35 @@ def _result_lines(result: Result) -> Iterator[str]:
 
 
 def _cost(task: TaskFile) -> str:
-    if not task.charged_usd and task.estimated_usd == 0:
+    if not task.charged_usd and not task.reserved_usd and task.estimated_usd == 0:
         return "free"
-    estimated = "unknown" if task.estimated_usd is None else format_usd(Decimal(str(task.estimated_usd)))
-    return f"{estimated} estimated, {format_usd(Decimal(str(task.charged_usd)))} charged"
+    estimated = "unknown" if task.estimated_usd is None else _usd(task.estimated_usd)
+    reserved = f", {_usd(task.reserved_usd)} reserved" if task.reserved_usd else ""
+    return f"{estimated} estimated, {_usd(task.charged_usd)} charged{reserved}"
+
+
+def _usd(amount: float | str) -> str:
+    return format_usd(Decimal(str(amount)))
 
 
 def _what(moment: Moment) -> str:
     """Return the part of a moment that a person wants; ``--json`` has all of it."""
     what = moment.what
-    parts = [f"attempt {what['attempt']}" if "attempt" in what else "", what.get("request_id", "")]
+    parts = [f"attempt {what['attempt']}" if "attempt" in what else ""]
+    if "request_id" in what:
+        parts.append(f"request {what['request_id']}")
+    if what.get("step"):
+        parts.append(f"to {what['step']} it")
     if "message" in what:
         parts.append(f"{what['kind']}: {what['message']}" if "kind" in what else what["message"])
     if "wait_s" in what:
         parts.append(f"again after {format_duration(what['wait_s'])}")
     if what.get("seconds"):
         parts.append(f"took {format_duration(what['seconds'])}")
-    if Decimal(what.get("charged_usd", 0)):
-        parts.append(f"{what['charged_usd']} USD charged")
+    if what.get("copied_from"):
+        parts.append(f"copied from task {what['copied_from']}")
+    told = ["reserved", "charged", *(["estimated"] if moment.event == "task" else [])]
+    parts += [f"{_usd(what[f'{word}_usd'])} {word}" for word in told if Decimal(what.get(f"{word}_usd") or 0)]
     return ", ".join(filter(None, parts))
 
 

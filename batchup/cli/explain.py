@@ -25,21 +25,25 @@ def explain(manifest: Path, file: str, *, output: Output) -> int:
     from batchup.cli.dossier import dossier
     from batchup.cli.dossier_text import lines
     from batchup.cli.inquiry import look_up
+    from batchup.cli.outlook import look_ahead
+    from batchup.cli.prospect import prospects
     from batchup.history import History
     from batchup.ledger import open_view
     from batchup.manifest import load
     from batchup.plan import Choice
     from batchup.survey import survey
 
-    job = load(manifest)
+    job, now = load(manifest), datetime.now(UTC)
     with open_view(job.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
-        plan = survey(job, history, Choice(), datetime.now(UTC))
+        plan = survey(job, history, Choice(), now)
+        outlook = look_ahead(plan, job, history, now)
         found = look_up(file, job, plan, history)
-        known = dossier(found, job, history, (line for _, line in view.replay()))
+        expected = prospects(found, plan, history, outlook.coverage)
+        known = dossier(found, job, history, (line for _, line in view.replay()), expected)
     if output.json:
         print_json(known)
     elif not output.quiet:
-        for line in lines(known):
+        for line in lines(known, outlook.window):
             click.echo(line)
     return 0

@@ -3,8 +3,11 @@ import shutil
 
 import pytest
 
+from batchup import digest, events
 from batchup.ledger.format import encode
+from batchup.plan import EXPIRED
 from tests.cli.conftest import photo, spawn
+from tests.cli.told import FAL, NOW, Job, failed, held, submitted, submitting
 
 MANIFEST = """\
 version: 1
@@ -188,3 +191,65 @@ def test_what_a_later_version_wrote_is_passed_over(call, finished, tmp_path, mon
     after = json.loads(call("explain", "holiday.yaml", "photos/b.jpg", "--json").out)
 
     assert after["tasks"][0]["moments"] == before["tasks"][0]["moments"]
+
+
+@pytest.fixture
+def paid(tmp_path, call):
+    """A paid job of three photos, its ledger still to be written."""
+    job = Job(tmp_path, call)
+    for number in range(3):
+        job.photo(f"{number}.png", 16 + number)
+    return job
+
+
+def test_a_task_that_will_run_says_when_its_turn_is(call, paid):
+    assert "next      will run: new; it is number 2 of 3\n" in call("explain", paid.file, "1.png").out
+
+
+def test_a_task_that_the_budget_does_not_cover_says_that_it_waits(call, paid):
+    paid.write(f"{FAL}\nrun: {{budget: 0.1 USD}}")
+
+    assert "will run: new; it is number 1 of 3" in call("explain", paid.file, "0.png").out
+    assert "will run: new; waits for the budget" in call("explain", paid.file, "1.png").out
+
+
+def test_a_held_task_is_told_with_what_it_may_have_cost_and_where_its_input_lies(call, paid):
+    sha256 = digest.sha256(paid.folder / "photos/0.png")
+    upload = events.Uploaded(sha256=sha256, url="https://cdn/0.png", expires_at=NOW, at=NOW)
+    paid.remember(**{"0": (submitting, held, lambda _: upload)})
+
+    out = call("explain", paid.file, "0.png").out
+
+    assert "will not run: held (looked for once more; --resubmit-held submits it again)" in out
+    assert "cost      0.080 USD estimated, 0.00 USD charged, 0.080 USD reserved" in out
+    assert "upload    https://cdn/0.png, since 2026-08-01T00:00:00Z, till 2026-08-01T00:00:00Z" in out
+    assert "submitting  attempt 1, 0.080 USD reserved" in out
+
+
+def test_a_task_in_flight_is_told_with_its_request(call, paid):
+    paid.remember(**{"0": (submitting, submitted)})
+
+    out = call("explain", paid.file, "0.png").out
+
+    assert "next      will be collected, not submitted again: in flight" in out
+    assert "state     in flight: accepted after 1 attempt" in out
+    assert "submitted   attempt 1, request r1" in out
+
+
+def test_what_is_lost_is_not_said_to_be_retried_for_nothing(call, paid):
+    paid.remember(**{"0": (submitting, submitted, failed(EXPIRED))})
+
+    out = call("explain", paid.file, "0.png").out
+
+    assert "its result has expired; --redo runs it again, for its price" in out
+    assert "--retry-failed" not in out
+
+
+def test_json_holds_what_is_reserved_and_when_its_turn_is(call, paid):
+    paid.remember(**{"0": (submitting, held)})
+
+    first = json.loads(call("explain", paid.file, "0.png", "--json").out)["tasks"][0]
+    second = json.loads(call("explain", paid.file, "1.png", "--json").out)["tasks"][0]
+
+    assert (first["reserved_usd"], first["prospect"]) == (0.08, None)
+    assert second["prospect"] == {"place": 1, "of": 2, "waits": "", "expected_s": None}
