@@ -10,11 +10,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import anyio
-from anyio.lowlevel import RunVar, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled
 
 T = TypeVar("T")
 
@@ -29,11 +30,7 @@ IDLE_S = 5.0
 async def aside(function: Callable[..., T], *args: Any) -> T:
     """Return ``function(*args)``, called in a thread. A cancellation waits for its end, and what it returned is lost."""
     await checkpoint_if_cancelled()
-    try:
-        finished = _finished.get()
-    except LookupError:
-        finished = _Finished(asyncio.get_running_loop())
-        _finished.set(finished)
+    finished = _finished_of(asyncio.get_running_loop())
     call = _Call(function, args, finished)
     _threads.put(call)
     finished.watch()
@@ -173,5 +170,10 @@ class _Threads:
             call.make()
 
 
-_finished: RunVar[_Finished] = RunVar("finished")
+@lru_cache(maxsize=1)  # a loop that is gone is kept, closed, until there is another
+def _finished_of(loop: asyncio.AbstractEventLoop) -> _Finished:
+    """Return where the calls of *loop* arrive."""
+    return _Finished(loop)
+
+
 _threads = _Threads()

@@ -190,11 +190,13 @@ class Workplace:
 
     async def _clear(self, job: Job) -> None:
         """Remove what is not needed any more, and is there."""
+        is_placed, is_url = job.part in self._placed, bool(job.task.source.url)
+        self._placed.discard(job.part)
+        if is_placed and not is_url:
+            return
         with anyio.CancelScope(shield=True):
-            if job.part not in self._placed:
-                await aside(outputs.discard, job.part)
-            self._placed.discard(job.part)
-            if job.task.source.url:
+            await aside(outputs.discard, job.part)
+            if is_url:
                 await aside(outputs.discard, job.file)
 
 

@@ -30,13 +30,15 @@ _LONG = 8
 class Secret:
     """Text that nobody prints by accident: only :meth:`reveal` shows it."""
 
-    __slots__ = ("_parts", "_text")
+    __slots__ = ("_encoded", "_parts", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
         # The half behind the colon is the secret one; a short one may be a word of any text.
         half = text.partition(":")[2]
         self._parts = [text, half] if len(half) >= _LONG else [text]
+        # What holds the whole holds its half, too.
+        self._encoded = self._parts[-1].encode()
 
     def reveal(self) -> str:
         """Return the text, to be sent to its owner."""
@@ -44,7 +46,7 @@ class Secret:
 
     def is_in(self, data: bytes) -> bool:
         """Return whether any of the secret is in *data*, text in UTF-8."""
-        return any(part.encode() in data for part in self._parts)
+        return self._encoded in data
 
     def hidden(self, text: str) -> str:
         """Return *text* without the secret in it."""

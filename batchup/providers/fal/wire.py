@@ -153,7 +153,7 @@ class Wire:
 
     def _answer(self, sending: Sending, answer: aiohttp.ClientResponse, content: bytes, label: str) -> Answer:
         headers: Mapping[str, str] = answer.headers
-        said = b"\n".join([content, *(value for _, value in answer.raw_headers)])
+        said = b"\n".join([content, *[value for _, value in answer.raw_headers]])
         if sending.secret and sending.secret.is_in(said):
             hidden = sending.secret.hidden
             content = sending.secret.hidden_bytes(content)
