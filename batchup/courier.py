@@ -99,13 +99,13 @@ async def _in_thread(call: Callable[[], str], limit_s: float) -> str:
 
 def _notify(address: str, message: Message) -> str:
     """Send *message*, and return why it was not sent; blocks."""
-    apprise = _apprise()
-    if apprise is None:
-        return "apprise is not installed"
     with _Reasons() as reasons:
         try:
-            service = apprise.Apprise()
-            service.add(address)
+            import apprise
+
+            service = apprise.Apprise.instantiate(address)
+            assert service is not None, "it was known when the manifest was checked"
+            # Not by Apprise.notify(): its thread pools wait for a stuck service at the interpreter's end.
             sent = service.notify(
                 title=message.title,
                 body=message.body,

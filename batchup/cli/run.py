@@ -35,6 +35,14 @@ _STATUS = {
     "--no-wait", is_flag=True, help="End when the window closes, instead of sleeping till it opens."
 )
 @click.option("--yes", is_flag=True, help="Spend, and pay again for what was done before, without asking.")
+@click.option("--allow-programs", is_flag=True, help="Run the manifest's on_finish program without asking.")
+@click.option(
+    "--metrics",
+    "metrics_port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve OpenMetrics at http://127.0.0.1:PORT/metrics while the run lasts.",
+)
 @common
 def run(
     manifest: Path,
@@ -45,6 +53,8 @@ def run(
     ignore_window: bool,
     no_wait: bool,
     yes: bool,
+    allow_programs: bool,
+    metrics_port: int | None,
     output: Output,
 ) -> int:
     """Run MANIFEST, or go on where it stopped.
@@ -55,12 +65,14 @@ def run(
 
     from batchup.cli.agree import agrees
     from batchup.cli.outlook import foretold, look_ahead
+    from batchup.cli.programs import check_program, run_program
     from batchup.manifest import load
     from batchup.progress import Progress
     from batchup.run import Options
     from batchup.run import run as run_manifest
 
     job = load(manifest)
+    check_program(job, allow=allow_programs)
     progress = Progress(show=not output.quiet, color=output.color)
 
     def confirm(plan: "Plan", history: "History") -> bool:
@@ -83,7 +95,13 @@ def run(
     )
 
     async def execute() -> "Outcome":
-        return await run_manifest(job, options, progress)
+        if metrics_port is None:
+            return await run_manifest(job, options, progress)
+        from batchup.audience import Audience
+        from batchup.metrics import open_metrics
+
+        async with open_metrics(metrics_port, progress.say) as metrics:
+            return await run_manifest(job, options, Audience(progress, metrics))
 
     outcome = anyio.run(execute)
     if outcome.fatal:
@@ -95,6 +113,7 @@ def run(
             from batchup.cli.show import summary_lines
 
             click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
+        run_program(job, outcome)
     return end_status(outcome)
 
 
