@@ -9,7 +9,7 @@ from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes, format_usd
 from batchup.plan import Action, Plan, Step
-from batchup.terminal import columns, count, escape, table
+from batchup.terminal import columns, count, escape, shorten, table
 
 EXAMPLES = 3
 """Names of what is left out for one reason."""
@@ -78,7 +78,7 @@ def _skipped(plan: Plan, *, everything: bool) -> Iterator[str]:
             yield _row("skipped", f"{number:,}  {reason}")
             yield from (_row("", f"   {name}") for name in names[reason])
         else:
-            yield _row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}")
+            yield _fitted(_row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}"))
 
 
 def _others(plan: Plan) -> Iterator[tuple[int, str]]:
@@ -119,6 +119,11 @@ def _cells(step: Step, waits: str, history: History) -> list[str]:
         price,
         "" if time_s is None else spoken(time_s),
     ]
+
+
+def _fitted(line: str) -> str:
+    room = columns()
+    return line if room is None else shorten(line, room)
 
 
 def _row(head: str, text: str) -> str:

@@ -2,9 +2,14 @@
 
 import pytest
 
-from batchup.plan import EXPIRED
+from batchup.cli.outlook import foretold, look_ahead
+from batchup.history import History
+from batchup.manifest import load
+from batchup.manifest.quantities import usd
+from batchup.plan import EXPIRED, Choice
+from batchup.survey import survey
 from batchup.terminal import display_width
-from tests.cli.told import FAL, Job, failed, held, submitted, submitting
+from tests.cli.told import FAL, NOW, Job, failed, held, submitted, submitting
 
 
 @pytest.fixture
@@ -225,3 +230,31 @@ def test_the_table_fits_the_terminal_whatever_the_names(job, monkeypatch, column
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert table[1].endswith("0.080 USD")
+
+
+def test_what_is_skipped_fits_the_terminal_too(job, monkeypatch):
+    for name in HARD:
+        (job.photo("x.png").parent / name).with_suffix(".txt").write_text("no picture")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    skipped = [line for line in job.text().splitlines() if line.startswith("  skipped")]
+
+    assert len(skipped) == 1
+    assert display_width(skipped[0]) <= 80
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [("0.1 USD", ["the budget of 0.1 USD covers 1 of 3 tasks; the rest waits"]), ("1 USD", [])],
+    ids=["not all", "all"],
+)
+def test_a_run_says_beforehand_what_its_budget_does_not_cover(job, budget, told):
+    for number in range(3):
+        job.photo(f"{number}.png", 16 + number)
+    manifest = load(job.file)
+    plan = survey(manifest, History(), Choice(), NOW)
+
+    outlook = look_ahead(plan, manifest, History(), NOW, cap_usd=usd(budget))
+
+    assert list(foretold(outlook, asks=False)) == told
