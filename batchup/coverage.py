@@ -1,6 +1,7 @@
 """How far the budgets reach: which tasks of a plan they cover, in the order in which the run will ask them."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -53,6 +54,33 @@ class Cover:
     of: int
 
 
+class Waiting(Mapping[int, str]):
+    """Numbers of steps that wait, and why: a byte for each step of the plan."""
+
+    _WHY = ("", WAITS, UNPRICED)
+
+    def __init__(self, steps: int = 0) -> None:
+        self._marks = bytearray(steps)
+
+    def mark(self, number: int, why: str) -> None:
+        """Let a step wait."""
+        self._marks[number] = self._WHY.index(why)
+
+    def __getitem__(self, number: int) -> str:
+        if number not in self:
+            raise KeyError(number)
+        return self._WHY[self._marks[number]]
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and 0 <= number < len(self._marks) and bool(self._marks[number])
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number, mark in enumerate(self._marks) if mark)
+
+    def __len__(self) -> int:
+        return len(self._marks) - self._marks.count(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How far all caps reach together.
@@ -70,7 +98,7 @@ class Coverage:
     models: Mapping[str, Cover] = field(default_factory=dict)
     covers: int = 0
     of: int = 0
-    waiting: Mapping[int, str] = field(default_factory=dict)
+    waiting: Mapping[int, str] = field(default_factory=Waiting)
     usd: Decimal = Decimal(0)
 
 
@@ -88,43 +116,35 @@ def cover(
     """
     if caps.run_usd is None and not caps.models_usd:
         return Coverage(covers=plan.to_run, of=plan.to_run, usd=plan.to_pay_usd)
-    purse, waiting = _Purse(caps, history, jumps(order)), _Waiting()
+    purse, waiting = _Purse(caps, history, jumps(order)), Waiting(len(plan.steps))
+    missed: Counter[str] = Counter()
+    ids: set[str] = set()
+
+    def wait(number: int, step: Step, why: str) -> None:
+        waiting.mark(number, why)
+        missed[step.task.model] += 1
+        if plan.actions[Action.FOLLOW]:
+            ids.add(step.task.id)
+
     for number in plan.places(Action.RUN):
         step = plan.steps[number]
         usd = price(step.task)
         if not purse.take(step.task.model, usd):
-            waiting.add(number, step, UNPRICED if usd is None else WAITS)
-    if waiting.ids:
-        for number in plan.places(Action.FOLLOW):
-            step = plan.steps[number]
-            if step.other in waiting.ids:
-                waiting.add(number, step, WAITS)
-    of, covers = {model: count for model, (count, _) in plan.models.items()}, plan.to_run - len(waiting.why)
+            wait(number, step, UNPRICED if usd is None else WAITS)
+    for number in plan.places(Action.FOLLOW) if ids else ():
+        step = plan.steps[number]
+        if step.other in ids:
+            wait(number, step, WAITS)
+    covers = plan.to_run - len(waiting)
+    tasks = {model: plan.models.get(model, (0, 0))[0] for model in caps.models_usd}
     return Coverage(
         run=purse.run(covers, plan.to_run),
-        models={
-            model: purse.model(model, of.get(model, 0) - waiting.models.get(model, 0), of.get(model, 0))
-            for model in caps.models_usd
-        },
+        models={model: purse.model(model, of - missed[model], of) for model, of in tasks.items()},
         covers=covers,
         of=plan.to_run,
-        waiting=waiting.why,
+        waiting=waiting,
         usd=purse.taken_usd,
     )
-
-
-@dataclass
-class _Waiting:
-    """What is not covered, as far as it has been found."""
-
-    why: dict[int, str] = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)
-    models: dict[str, int] = field(default_factory=dict)
-
-    def add(self, number: int, step: Step, why: str) -> None:
-        self.why[number] = why
-        self.ids.add(step.task.id)
-        self.models[step.task.model] = self.models.get(step.task.model, 0) + 1
 
 
 class _Purse:
