@@ -12,7 +12,7 @@ LAYERS = [
     ["cli", "__main__"],
     ["rehearsal"],
     ["__init__"],
-    ["run", "progress", "audience"],
+    ["run", "progress", "report", "audience"],
     ["quote", "coverage", "forecast"],
     ["survey"],
     ["lanes"],

@@ -1,0 +1,153 @@
+"""`batchup report`: what has become of a job, as a page, a table or a document."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchup.cli import print_json
+from batchup.cli.options import Output, common, manifest_argument
+from batchup.errors import FatalError, LedgerError
+from batchup.terminal import count, escape, program
+
+if TYPE_CHECKING:
+    from batchup.manifest import Manifest
+    from batchup.report import Report, Written
+
+
+@click.command(
+    short_help="Make a page of before and after, cost and failures.",
+    epilog="Example:  batchup report holiday.yaml --output ~/Desktop/holiday.html",
+)
+@manifest_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "csv", "json"]),
+    default="html",
+    show_default=True,
+    help="A page for a browser, a table with a row a task, or everything that the page tells.",
+)
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write to FILE; by default a page goes beside the ledger, the others to stdout.",
+)
+@common
+def report(manifest: Path, *, form: str, target: Path | None, output: Output) -> int:
+    """Tell what has become of the job of MANIFEST: one HTML file with every before and after.
+
+    Made from the ledger alone, and the pictures where they lie; also while a run is going on. The page needs no network
+    and no other file but the pictures themselves; with very many its thumbnails lie in a folder beside it.
+    """
+    from batchup.manifest import load
+
+    if output.json and form == "csv" and target is None:
+        raise click.UsageError(
+            "--json prints JSON and nothing else; leave out --format csv, or add --output FILE"
+        )
+    job = load(manifest)
+    if not job.ledger_path.exists():
+        raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
+    _refuse_to_replace(target, manifest, job.ledger_path)
+    if form == "html":
+        _page(job, target, output)
+    else:
+        _table(job, form, target, output)
+    return 0
+
+
+def _page(job: "Manifest", target: Path | None, output: Output) -> None:
+    from batchup.manifest.quantities import format_bytes
+    from batchup.report import write
+    from batchup.report.write import default_file
+
+    told = _read(job)
+    file = Path(os.path.abspath(target)) if target is not None else default_file(job)  # noqa: PTH100 - resolve() would follow links
+    written = write(told, job, file, _ticker(output))
+    if output.json:
+        print_json(_document(told, written))
+    elif not output.quiet:
+        click.echo(escape(told.headline))
+        beside = f", thumbnails in {escape(str(written.beside))}" if written.beside else ""
+        click.echo(f"{escape(str(written.file))}  {format_bytes(written.size_bytes)}{beside}")
+
+
+def _document(told: "Report", written: "Written") -> dict[str, object]:
+    return {
+        "report": str(written.file),
+        "size_bytes": written.size_bytes,
+        "thumbnails": None if written.beside is None else str(written.beside),
+        "headline": told.headline,
+        "summary": told.summary,
+    }
+
+
+def _read(job: "Manifest") -> "Report":
+    from datetime import UTC, datetime
+
+    from batchup.ledger import open_view
+    from batchup.ledger.lock import holder
+    from batchup.report import read
+
+    running = holder(Path(os.path.realpath(job.ledger_path)))
+    with open_view(job.ledger_path) as view:
+        return read(view.replay(), view.read_line, datetime.now(UTC), running)
+
+
+def _table(job: "Manifest", form: str, target: Path | None, output: Output) -> None:
+    """Print or write a table or a document, whole or not at all."""
+    import msgspec
+
+    from batchup.cli.export import rows, write_csv
+    from batchup.ledger import open_view
+
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as draft:
+        if form == "csv":
+            with open_view(job.ledger_path) as view:
+                number = write_csv(rows(view.replay(), view.read_line), draft)
+        else:
+            told = _read(job)
+            number = len(told.entries)
+            draft.write(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+        draft.seek(0)
+        if target is None:
+            shutil.copyfileobj(draft, sys.stdout)
+            sys.stdout.flush()
+            return
+        try:
+            with target.open("w", encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(draft, file)
+        except OSError as error:
+            raise FatalError(f"{target}: cannot be written: {error.strerror}", stopped="disk") from error
+    if output.json:
+        print_json({"report": str(target), "tasks": number})
+    elif not output.quiet:
+        click.echo(f"{escape(str(target))}: {count(number, 'task')}")
+
+
+def _ticker(output: Output) -> Callable[[int, int], None]:
+    """Return what shows on a terminal how many thumbnails are made."""
+    shown = sys.stderr.isatty() and not output.quiet and not output.json
+
+    def tick(made: int, of: int) -> None:
+        if shown:
+            end = "\n" if made == of else ""
+            click.echo(f"\rthumbnails: {made:,} of {of:,}{end}", nl=False, err=True)
+
+    return tick
+
+
+def _refuse_to_replace(target: Path | None, *sources: Path) -> None:
+    for source in sources:
+        if target is not None and target.exists() and target.samefile(source):
+            raise click.UsageError(
+                f"--output {escape(str(target))} would replace what the report is made from; name another file"
+            )
