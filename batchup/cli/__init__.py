@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": "explain",
     "cancel": "cancel",
     "audit": "audit",
+    "report": "report",
     "models": "models",
     "validate": "validate",
     "schema": "validate",
