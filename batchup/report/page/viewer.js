@@ -67,7 +67,7 @@ function show(number) {
 function offer(item) {
   const own = Math.max(0, sides.findIndex((side) => side.address && side.address === item.a));
   for (const [id, chosen] of [["left", 0], ["right", own]]) {
-    element(id).replaceChildren(...sides.map((side, number) => new Option(side.name, number, false, number === chosen)));
+    element(id).replaceChildren(...sides.map((side, number) => new Option(side.item.w && number ? `${side.name} (${side.item.w} × ${side.item.h})` : side.name, number, false, number === chosen)));
   }
   element("viewer-many").textContent = sides.length - 1 || "";
   const allowed = { slide: !item.v && own > 0, pair: own > 0, all: sides.length > 2 };
@@ -150,7 +150,9 @@ function slider(left, right) {
     made.setAttribute(name, value);
   }
   made.addEventListener("slide", () => made.setAttribute("aria-valuenow", Math.round(made.value)));
-  made.append(first, second);
+  const grip = make("span", "grip", "‹›");
+  grip.slot = "handle";
+  made.append(first, second, grip);
   return made;
 }
 
