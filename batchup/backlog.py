@@ -2,9 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Protocol
 
 from batchup.bell import Bell
@@ -12,7 +13,7 @@ from batchup.budget import Budget, Fit
 from batchup.circuits import Circuits
 from batchup.clock import Clock
 from batchup.errors import LeftError, PostponedError
-from batchup.plan import Step
+from batchup.plan import Action, Step
 from batchup.shutdown import Shutdown
 from batchup.task import Task
 from batchup.window import NEVER, Window
@@ -27,8 +28,19 @@ Numbered = tuple[int, Step]
 class Notices(Protocol):
     """Hears why nothing is begun."""
 
+    @property
+    def why(self) -> str:
+        """What was heard last."""
+
     def waiting(self, why: str) -> None:
         """Nothing is begun for now, because of *why*; empty when it goes on."""
+
+
+class Pause:
+    """Whether a person lets nothing more begin for now."""
+
+    def __init__(self) -> None:
+        self.is_on = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,7 @@ class Gate:
     bell: Bell
     shutdown: Shutdown
     notices: Notices
+    pause: Pause = field(default_factory=Pause)
 
     def closes(self) -> datetime | None:
         """Return until when work may be begun; None for not at all now."""
@@ -69,6 +82,8 @@ class Gate:
         """
         if model in self.circuits.paused:
             raise LeftError(f"{model} is paused after failures in a row", kind="paused")
+        if self.pause.is_on:
+            raise PostponedError("the run is paused", kind="paused")
         if self.closes() is None:
             raise PostponedError("the window has closed", kind="window")
 
@@ -115,6 +130,7 @@ class Backlog:
     """The steps of one provider that wait for their turn, in the plan's order, as far as the limits allow.
 
     Attributes:
+        begun: Number of its steps that were begun, free ones left out.
         window_left: Whether steps were left because the window does not let them begin, and the run does not wait.
     """
 
@@ -133,7 +149,7 @@ class Backlog:
             most: Model -> steps under way at most, where there is a limit.
             gate: What a step must pass.
         """
-        self._free = iter(free)
+        self._free: Iterator[Step] = iter(free)
         self._queues = {
             model: _Queue(model, steps, most.get(model, float("inf"))) for model, steps in paid.items()
         }
@@ -142,6 +158,8 @@ class Backlog:
         self._closes: datetime | None = None
         self._is_told = False
         self.window_left = False
+        self._is_over = False
+        self.begun = 0
 
     async def take(self) -> Step | None:
         """Return the step to begin next, however long that takes; None when none may be begun in this run any more.
@@ -158,6 +176,7 @@ class Backlog:
                 break
             await self._gate.bell.wait(wait_s)
         self._tell("")
+        self._is_over = True
         return None
 
     def ended(self, step: Step) -> None:
@@ -173,9 +192,30 @@ class Backlog:
         number = self._numbers.get(step.task.id)
         if number is not None:
             self._queues[step.task.model].put_back([(number, step)])
+            self.begun -= 1
+
+    def add(self, number: int, step: Step) -> bool:
+        """Let one more step wait, before all others; return whether anybody will take it.
+
+        Args:
+            number: Its place in the plan's order.
+            step: To be run, or to be fetched again, which is free.
+        """
+        if step.action is Action.HEAL:
+            self._free = chain([step], self._free)
+        else:
+            model = step.task.model
+            queue = self._queues.setdefault(model, _Queue(model, iter(()), float("inf")))
+            queue.put_back([(number, step)])
+            self.begun -= 1
+        self._gate.bell.ring()
+        # Whoever is busy comes back for more.
+        return not self._is_over or any(queue.busy for queue in self._queues.values())
 
     def _choose(self) -> Step | None:
         """Return the first step that may be begun now."""
+        if self._gate.pause.is_on:
+            return None
         free = next(self._free, None)
         if free is not None:
             return free
@@ -233,6 +273,7 @@ class Backlog:
 
     def _begin(self, queue: _Queue, number: int, step: Step) -> Step:
         queue.busy += 1
+        self.begun += 1
         self._numbers[step.task.id] = number
         return step
 
@@ -248,6 +289,8 @@ class Backlog:
         if not waiting:
             return None
         gate = self._gate
+        if gate.pause.is_on:
+            return float("inf")
         is_closed = gate.closes() is None or any(queue.late for queue in waiting)
         if any(queue.busy for queue in waiting) or gate.budget.live:
             return LOOK_EVERY_S if is_closed else float("inf")

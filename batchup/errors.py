@@ -145,3 +145,12 @@ class PostponedError(LeftError):
 
 class SubmissionUnknown(TaskError):  # noqa: N818 - it is the field's word, and a state rather than an error
     """The request may have been accepted, and paid. It is settled, never blindly sent again."""
+
+
+def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error in nested groups, the first of several of ours, or the group itself."""
+    errors: list[BaseException] = [group]
+    while any(isinstance(error, BaseExceptionGroup) for error in errors):
+        errors = [one for error in errors for one in getattr(error, "exceptions", (error,))]
+    ours = all(isinstance(error, BatchupError) for error in errors)
+    return errors[0] if ours or len(errors) == 1 else group

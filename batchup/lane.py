@@ -13,6 +13,7 @@ from batchup.backlog import Backlog
 from batchup.budget import Budget
 from batchup.dispatcher import dispatch, taking
 from batchup.history import History, State
+from batchup.limits import Slots
 from batchup.plan import EXPIRED, Action, Plan, Step
 from batchup.shutdown import Shutdown
 
@@ -31,7 +32,8 @@ class Lane:
 
     Attributes:
         name: Of the provider.
-        workers: Steps at a time.
+        workers: Tells how many steps at a time.
+        slots: Bound what is under way at the provider.
         backlog: Of what is to be run, and fetched again.
         budget: Knows what is under way.
     """
@@ -40,7 +42,8 @@ class Lane:
     plan: Plan
     history: History
     attempts: Attempts
-    workers: int
+    workers: Callable[[], int]
+    slots: Slots
     backlog: Backlog
     budget: Budget
     shutdown: Shutdown

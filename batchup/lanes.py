@@ -108,7 +108,9 @@ async def _open_transport(means: Means) -> AsyncIterator["Transport | None"]:
     from batchup.transport import open_transport  # aiohttp: a fifth of a start that needs none
 
     times = means.manifest.timeouts
-    async with open_transport(connect_s=times.connect_s, stall_s=times.stall_s) as transport:
+    async with open_transport(
+        connect_s=times.connect_s, stall_s=times.stall_s, clock=means.clock
+    ) as transport:
         yield transport
 
 
@@ -125,9 +127,9 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
 
 def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
     is_local = name == LOCAL
-    slots = means.concurrency or means.manifest.run.concurrency or (cores() if is_local else REMOTE_SLOTS)
+    most = means.concurrency or means.manifest.run.concurrency or (cores() if is_local else REMOTE_SLOTS)
     # Uploads run ahead of the paid slots, and downloads after them.
-    ahead, after = (slots, slots) if is_local else (UPLOADS, DOWNLOADS)
+    ahead, after = (most, most) if is_local else (UPLOADS, DOWNLOADS)
     caps = {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
     backlog = Backlog(
         means.plan.pick(Action.HEAL, name),
@@ -136,7 +138,8 @@ def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
         means.gate,
     )
     patience = _patience(means, provider)
-    submissions = _submissions(means, provider, patience, Slots(slots, means.clock, caps, means.log))
+    slots = Slots(most, means.clock, caps, means.log)
+    submissions = _submissions(means, provider, patience, slots)
     attempts = Attempts(
         provider=provider,
         submissions=submissions,
@@ -150,9 +153,17 @@ def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
         put_back=backlog.put_back,
     )
     # What is brought there ahead for a model that may run few at once takes no worker from the others.
-    workers = slots if is_local else slots + (1 + len(caps)) * ahead + after
+    more = 0 if is_local else (1 + len(caps)) * ahead + after
     return Lane(
-        name, means.plan, means.history, attempts, workers, backlog, means.gate.budget, means.gate.shutdown
+        name,
+        means.plan,
+        means.history,
+        attempts,
+        lambda: slots.most + more,
+        slots,
+        backlog,
+        means.gate.budget,
+        means.gate.shutdown,
     )
 
 

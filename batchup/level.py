@@ -46,6 +46,12 @@ class Level:
         """Return what is known of an account at first."""
         return cls(most, most, min(most, START), now_s)
 
+    def limited(self, most: int) -> "Level":
+        """Return the level within another limit of the user's."""
+        was_free = self.allowed == self.most
+        allowed = most if was_free else min(self.allowed, most)
+        return replace(self, most=most, allowed=allowed, good=min(self.good, most))
+
     def has_room(self, at_once: int, asking: int) -> bool:
         """Return whether one more may be sent while so many are under way, and so many of those not answered yet."""
         # Far more than an earlier run has left under way, or than is known to be taken, is never sent blindly.

@@ -58,6 +58,11 @@ class _Places:
         self.taken += 1
         self.gone += 1
 
+    def set(self, most: int) -> None:
+        """Have so many places from now on; who has one keeps it."""
+        self.most = most
+        self._call()
+
     async def _wait(self) -> None:
         waiter = _Waiter()
         self._line[waiter] = None
@@ -115,6 +120,9 @@ class Slots:
     A task holds its place from before it is submitted until it is finished. Of those that hold one so many have
     something under way as the account takes: the user's limit at first, halved by a refusal, one more for each quiet
     interval. First come, first served.
+
+    Attributes:
+        refusals: Number of requests so far that were refused.
     """
 
     def __init__(
@@ -137,10 +145,22 @@ class Slots:
         self._models = {model: _Places(limit) for model, limit in (models or {}).items()}
         self._level = Level.unknown(most, clock.now_s())
         self._closed_until_s = float("-inf")
+        self.refusals = 0
         self._asking = 0
         self._aloft = 0
         self._line: OrderedDict[_Waiter, None] = OrderedDict()
         self._alarm_s: float | None = None  # for which the first in line sleeps
+
+    @property
+    def most(self) -> int:
+        """The user's limit."""
+        return self._places.most
+
+    def set(self, most: int) -> None:
+        """Take another limit of the user's; what is known of the account beyond it is found out anew."""
+        self._level = self._level.limited(most)
+        self._places.set(most)
+        self._call()
 
     @property
     def allowed(self) -> int:
@@ -254,6 +274,7 @@ class Slots:
         self._call()
 
     def _refused(self, flight: Flight, sent_s: float, wait_s: float) -> None:
+        self.refusals += 1
         now_s, before = self._clock.now_s(), self._level.grown(self._clock.now_s())
         rest_s = wait_s if flight.number > 1 else max(wait_s, REST_S)
         self._closed_until_s = max(self._closed_until_s, now_s + rest_s)

@@ -36,7 +36,11 @@ CLEAR = "\x1b[K"
 
 
 class Progress:
-    """Hears of a run and shows it on standard error; see :class:`batchup.run.Reporter`."""
+    """Hears of a run and shows it on standard error; see :class:`batchup.run.Reporter`.
+
+    Attributes:
+        why: What nothing is begun for; empty where something is.
+    """
 
     def __init__(self, *, show: bool = True, color: bool = True, clock: Clock | None = None) -> None:
         self._show = show
@@ -50,7 +54,7 @@ class Progress:
         self._running: dict[str, tuple[str, float]] = {}
         self._pace = Pace(self._clock.now_s())
         self._stopping_s: float | None = None
-        self._waits_for = ""
+        self.why = ""
         self._history = History()
 
     @asynccontextmanager
@@ -127,8 +131,8 @@ class Progress:
 
     def waiting(self, why: str) -> None:
         """Say why nothing is begun for now, and when it goes on."""
-        if why != self._waits_for:
-            self._waits_for = why
+        if why != self.why:
+            self.why = why
             self._say(why or "going on", urgent=bool(why))
             if self._bar is not None:
                 self._draw()
@@ -182,7 +186,7 @@ class Progress:
             waited_s=None if self._stopping_s is None else now_s - self._stopping_s,
             spent_usd=self._history.money.charged + self._history.money.reserved,
             budget_usd=self._history.budget_usd,
-            why=escape(self._waits_for),
+            why=escape(self.why),
         )
 
     def _draw(self) -> None:

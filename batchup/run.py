@@ -20,7 +20,8 @@ from batchup.budget import Budget
 from batchup.catalogue import Catalogue
 from batchup.circuits import Circuits
 from batchup.clock import Clock, SystemClock
-from batchup.errors import BatchupError, FatalError
+from batchup.control import open_control
+from batchup.errors import FatalError, only
 from batchup.history import History, State
 from batchup.lanes import Means, open_lanes
 from batchup.ledger import index, open_ledger
@@ -31,6 +32,7 @@ from batchup.quote import Quote, total_usd
 from batchup.recorder import Recorder
 from batchup.shutdown import Shutdown, open_signals
 from batchup.source import to_path
+from batchup.steering import InFlight, Steering
 from batchup.summary import Summary, summarise
 from batchup.throttle import Throttle
 from batchup.version import __version__
@@ -136,7 +138,7 @@ async def run(
             return outcome
     except BaseExceptionGroup as group:
         # Every block above may have wrapped what is one error.
-        raise _only(group) from None
+        raise only(group) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,7 @@ class _Run:
         except FatalError as error:
             self.stop(error)
         except BaseExceptionGroup as group:
-            one = _only(group)
+            one = only(group)
             if not isinstance(one, FatalError):
                 raise
             self.stop(one)
@@ -338,13 +340,21 @@ class _Run:
             group.cancel_scope.cancel()
 
     async def _run_lanes(self) -> None:
-        async with open_lanes(self._means()) as lanes:
-            async with anyio.create_task_group() as running:
+        session = self.session
+        flying = InFlight(session.reporter, session.clock)
+        means = self._means(flying)
+        async with open_lanes(means) as lanes:
+            steering = Steering(self.plan, self.history, self.gate, means.throttle, lanes, flying)
+            place, started = session.manifest, session.clock.utc()
+            async with (
+                open_control(place.name, place.file.absolute(), place.ledger_path, started, steering.answer),
+                anyio.create_task_group() as running,
+            ):
                 for lane in lanes:
                     running.start_soon(lane.run)
             self.window_left = any(lane.backlog.window_left for lane in lanes)
 
-    def _means(self) -> Means:
+    def _means(self, watcher: Watcher) -> Means:
         rates = {model: limit.rate for model, limit in self.session.manifest.run.limits.items() if limit.rate}
         return Means(
             manifest=self.session.manifest,
@@ -355,7 +365,7 @@ class _Run:
             clock=self.session.clock,
             gate=self.gate,
             throttle=Throttle(self.session.clock, self.session.manifest.run.rate, rates),
-            watcher=self.session.reporter,
+            watcher=watcher,
             concurrency=self.session.options.concurrency,
             environment=self.session.options.environment,
             stop=self.stop,
@@ -383,12 +393,3 @@ def _seen(step: Step, clock: Clock) -> events.Seen:
         content=step.content,
         at=clock.utc(),
     )
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the one error in nested groups, the first of several of ours, or the group itself."""
-    errors: list[BaseException] = [group]
-    while any(isinstance(error, BaseExceptionGroup) for error in errors):
-        errors = [one for error in errors for one in getattr(error, "exceptions", (error,))]
-    ours = all(isinstance(error, BatchupError) for error in errors)
-    return errors[0] if ours or len(errors) == 1 else group

@@ -115,6 +115,7 @@ class Throttle:
         self._lines = {model: _Line(rate) for model, rate in models.items()}
         self._others = _Line(None)
         self._all = (self._others, *self._lines.values())
+        self.rate = run
         self._unlimited = run is None
         self._next: _Waiter | None = None  # None if and only if nobody waits
 
@@ -136,6 +137,13 @@ class Throttle:
             if self._next is waiter:
                 self._next = None
                 self._look()
+
+    def set(self, run: Rate | None) -> None:
+        """Bound all submissions from now on; None is no limit."""
+        self.rate, self._unlimited = run, run is None
+        self._pulse = replace(Pulse.of(run), due_s=self._clock.now_s())
+        if self._next is not None and self._next.nap is not None:
+            self._next.nap.cancel()
 
     def has_own(self, model: str) -> bool:
         """Return whether a model has a rate of its own."""

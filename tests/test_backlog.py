@@ -75,6 +75,10 @@ class Case:
         )
         self.begun: list[tuple[float, int]] = []
 
+    @property
+    def why(self):
+        return self.waits[-1] if self.waits else ""
+
     def waiting(self, why):
         self.waits.append(why)
 
@@ -103,7 +107,7 @@ class Case:
                 self.hear(failed(number) if number in fails else done(number, usd))
             backlog.ended(step)
 
-        await dispatch(backlog.take, work, workers=workers)
+        await dispatch(backlog.take, work, workers=lambda: workers)
         return [number for _, number in self.begun]
 
 

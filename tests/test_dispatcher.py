@@ -18,7 +18,7 @@ async def test_everything_is_worked_on_once_and_no_more_at_a_time_than_there_are
         running -= 1
         done.append(item)
 
-    await dispatch(taking(range(100), Shutdown()), work, workers=7)
+    await dispatch(taking(range(100), Shutdown()), work, workers=lambda: 7)
 
     assert sorted(done) == list(range(100))
     assert most == 7
@@ -38,7 +38,7 @@ async def test_nothing_is_taken_before_a_worker_is_free_for_it():
         if item == 10:
             assert taken <= 10 + 3
 
-    await dispatch(taking(items(), Shutdown()), work, workers=3)
+    await dispatch(taking(items(), Shutdown()), work, workers=lambda: 3)
 
 
 async def test_whoever_gives_items_is_asked_by_one_at_a_time():
@@ -55,7 +55,7 @@ async def test_whoever_gives_items_is_asked_by_one_at_a_time():
     async def work(_):
         await anyio.lowlevel.checkpoint()
 
-    await dispatch(take, work, workers=8)
+    await dispatch(take, work, workers=lambda: 8)
 
     assert not rest
 
@@ -69,7 +69,7 @@ async def test_draining_finishes_what_runs_and_starts_nothing_more():
         await anyio.lowlevel.checkpoint()
         done.append(item)
 
-    await dispatch(taking(range(100), shutdown), work, workers=2)
+    await dispatch(taking(range(100), shutdown), work, workers=lambda: 2)
 
     assert 5 in done
     assert max(done) <= 6
