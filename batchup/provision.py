@@ -41,6 +41,19 @@ class Tools:
     environment: Mapping[str, str]
 
 
+def check_accounts(providers: Iterable[str], environment: Mapping[str, str]) -> None:
+    """Look whether each provider has an account to work with; asks nobody.
+
+    Raises:
+        FatalError: There is no key, or none that can be sent.
+        ManifestError: An address cannot be trusted with it.
+    """
+    from batchup.providers.fal.settings import Settings
+
+    if any(name != LOCAL for name in providers):
+        Settings.from_environment(environment)
+
+
 async def live_prices(
     manifest: Manifest,
     catalogue: Catalogue,

@@ -13,7 +13,7 @@ from batchup.errors import Fault, Interrupted
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.plan import Choice, Plan
-from batchup.provision import live_prices
+from batchup.provision import check_accounts, live_prices
 from batchup.shutdown import Shutdown
 from batchup.survey import survey
 
@@ -46,7 +46,8 @@ class Quote:
 
         Raises:
             Interrupted: A signal came.
-            ManifestError: As :func:`batchup.survey.survey`.
+            ManifestError: As :func:`batchup.survey.survey`; or an address of an account cannot be trusted.
+            FatalError: An account that is needed has no key.
         """
 
         def found(inputs: int) -> None:
@@ -56,7 +57,10 @@ class Quote:
 
         now = self.clock.utc()
         ask = partial(survey, self.manifest, history, self.choice, now, found, catalogue=catalogue)
-        return await to_thread.run_sync(ask)
+        plan = await to_thread.run_sync(ask)
+        # Before a ledger is begun: without a key nothing would be done.
+        check_accounts(plan.providers, self.environment)
+        return plan
 
     async def today(self, plan: Plan, history: History) -> tuple[Plan, Catalogue]:
         """Return the plan at today's prices where they are higher than the table's, and the models at them."""

@@ -171,3 +171,4 @@ def test_the_command_line_without_a_key_says_where_to_get_one(tmp_path):
 
     assert done.returncode == 5
     assert "FAL_KEY" in done.stderr
+    assert not job.out.exists()
