@@ -110,7 +110,7 @@ def forecast(plan: Plan, experience: Experience, pace: Pace, without: Collection
     knows = not spells or any(spell.tasks > spell.unknown for spell in spells.values())
     return Forecast(
         takes_s=max(work_s, rate_s) if knows else None,
-        held_by_rate=rate_s > work_s,
+        held_by_rate=knows and rate_s > work_s,
         models=spells,
         slots={name: slots for name, slots in pace.slots.items() if name in map(provider_of, spells)},
     )

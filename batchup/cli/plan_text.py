@@ -8,7 +8,7 @@ from batchup.forecast import expected_s
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes, format_usd
-from batchup.plan import Action, Plan, Step
+from batchup.plan import TO_RUN, Action, Plan, Step
 from batchup.terminal import columns, count, escape, shorten, table
 
 EXAMPLES = 3
@@ -109,16 +109,21 @@ def _table(plan: Plan, numbers: Sequence[int], history: History, outlook: Outloo
 
 def _cells(step: Step, waits: str, history: History) -> list[str]:
     detail = waits or step.detail
-    price = "unknown" if step.cost_usd is None else format_usd(step.cost_usd) if step.cost_usd else "free"
     time_s = expected_s(history.experience, step.task) if step.action is Action.RUN else None
     return [
         step.task.source.label,
         step.task.output,
         step.task.model,
         f"{step.reason}: {detail}" if detail else step.reason,
-        price,
+        _price(step),
         "" if time_s is None else spoken(time_s),
     ]
+
+
+def _price(step: Step) -> str:
+    if step.action not in TO_RUN:
+        return ""
+    return "unknown" if step.cost_usd is None else format_usd(step.cost_usd) if step.cost_usd else "free"
 
 
 def _fitted(line: str) -> str:
