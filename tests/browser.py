@@ -294,7 +294,7 @@ class Page:
 
     async def press(self, key: str, *, shift: bool = False, hold_s: float = 0.0) -> None:
         """Press a key, a name of :data:`KEYS` or one character, and let it go after *hold_s*."""
-        code, text = KEYS.get(key, (ord(key.upper()), key))
+        code, text = KEYS.get(key) or (ord(key.upper()), key)
         common = {
             "key": key,
             "code": key,

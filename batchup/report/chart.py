@@ -32,10 +32,12 @@ class Curve:
 
     Attributes:
         name: A CSS class.
+        end: Where it ends, so that its name can stand there.
         line: Of an SVG path; *area* is what lies below it.
     """
 
     name: str
+    end: float
     line: str
     area: str
 
@@ -179,7 +181,7 @@ def _curve(name: str, points: Sequence[tuple[float, float]], top: float, axis: _
     places = [f"{axis.x(seconds):g} {_y(value, top):g}" for seconds, value in points]
     line = "M" + "L".join(places)
     base = HEIGHT - BOTTOM
-    return Curve(name, line, f"{line}L{axis.x(axis.total_s):g} {base}L{LEFT} {base}Z")
+    return Curve(name, _y(points[-1][1], top), line, f"{line}L{axis.x(axis.total_s):g} {base}L{LEFT} {base}Z")
 
 
 def _y(value: float, top: float) -> float:

@@ -1,0 +1,112 @@
+"""What the command writes, and where."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from batchup.ledger.lock import locked
+from tests.cli.conftest import call
+from tests.library import photo
+from tests.report.job import EVIL, MODELS, PRICE, Story, written
+
+__all__ = ["call"]
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Give a job with one finished task."""
+    story = Story()
+    story.run()
+    photo(tmp_path / "photos/a.jpg")
+    photo(tmp_path / "out/a.png")
+    story.done(story.task("a.jpg", MODELS[0], "a.png"), "a.png")
+    return written(tmp_path, story.events)
+
+
+def test_a_page_is_written_beside_the_ledger_and_named(call, small):
+    answer = call("report", small.manifest)
+
+    assert answer.status == 0
+    assert answer.out.splitlines()[0] == "The one task is done in 1m40s, for 0.020 USD."
+    assert answer.out.splitlines()[1].startswith(str(small.page))
+    assert small.page.stat().st_size > 10_000
+
+
+def test_a_page_can_be_written_elsewhere_and_json_names_it(call, small, tmp_path):
+    answer = call("report", small.manifest, "--output", tmp_path / "new/r.html", "--json")
+
+    told = json.loads(answer.out)
+    assert told["report"] == str(tmp_path / "new/r.html")
+    assert told["summary"]["tasks"]["done"] == 1
+    assert not small.page.exists()
+    assert "../photos/a.jpg" in (tmp_path / "new/r.html").read_text()
+
+
+def test_csv_has_a_row_a_task_and_no_formula(call, job):
+    answer = call("report", job.manifest, "--format", "csv")
+
+    rows = list(csv.DictReader(io.StringIO(answer.out)))
+    cells = [cell for row in rows for cell in row.values()]
+    assert len(rows) == 29
+    assert any("=cmd()" in cell for cell in cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert "\x1b" not in answer.out
+    assert "\u202e" not in answer.out
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"], ids=repr)
+def test_no_cell_begins_as_a_formula_does(call, tmp_path, start):
+    story = Story()
+    story.run()
+    story.failed(story.task("a.jpg", MODELS[0], f"{start}1+1"), "refused", f"{start}HYPERLINK()")
+    answer = call("report", written(tmp_path, story.events).manifest, "--format", "csv")
+
+    (row,) = csv.DictReader(io.StringIO(answer.out))
+    assert row["output"][0] == row["message"][0] == "'"
+
+
+def test_json_holds_all_that_the_page_tells(call, job):
+    told = json.loads(call("report", job.manifest, "--format", "json").out)
+
+    assert told["headline"].startswith("19 of 29 tasks are done")
+    assert len(told["entries"]) == 29
+    assert sum(one["usd"] for one in told["spent"]) == pytest.approx(float(19 * PRICE))
+    assert [one["kind"] for one in told["failures"]] == ["content_policy_violation", "image_truncated"]
+    assert EVIL in [one["path"] for one in told["entries"]]
+
+
+def test_it_can_be_asked_while_a_run_holds_the_ledger(call, small):
+    with locked(Path(os.path.realpath(small.page.with_suffix(".jsonl")))):
+        answer = call("report", small.manifest, "--format", "json")
+
+    assert answer.status == 0
+    assert "process" in json.loads(answer.out)["running"]
+
+
+def test_a_job_without_a_ledger_says_how_to_begin_one(call, small):
+    small.page.with_suffix(".jsonl").unlink()
+
+    answer = call("report", small.manifest)
+
+    assert answer.status == 4
+    assert "no ledger yet" in answer.err
+
+
+def test_it_never_replaces_what_it_is_made_from(call, small):
+    answer = call("report", small.manifest, "--output", small.manifest)
+
+    assert answer.status == 2
+    assert "name another file" in answer.err
+
+
+def test_a_place_that_cannot_be_written_is_told(call, small, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    answer = call("report", small.manifest, "--output", tmp_path / "file/r.html")
+
+    assert answer.status in {2, 6}
+    assert "cannot write" in answer.err

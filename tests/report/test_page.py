@@ -1,0 +1,214 @@
+"""The page in a real browser."""
+
+import pytest
+
+from tests.report.job import EVIL
+
+CARDS = "document.querySelectorAll('.card').length"
+TOLD = "document.getElementById('told').textContent"
+OPEN = "document.getElementById('viewer').open"
+SIDES = "[...document.querySelectorAll('#stage .zooms')]"
+READY = f"{SIDES}.length > 1 && {SIDES}.every((one) => one.naturalWidth || one.readyState > 1)"
+SLIDER = "document.querySelector('img-comparison-slider')"
+PHOTO = ".card:has([title='0.jpg'])"
+
+
+@pytest.fixture
+async def page(browser, job):
+    opened = await browser.open(job.page.as_uri())
+    yield opened
+    assert opened.errors == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+
+
+async def look_at(page, name):
+    """Open the viewer on the first task of an input."""
+    await page.type("#find", name)
+    await page.until(f"{CARDS} > 0 && {CARDS} < 10")
+    await page.click(".card")
+    await page.until(OPEN)
+
+
+async def test_it_tells_what_happened_in_a_sentence_with_counts_cost_and_charts(page):
+    text = await page.evaluate("document.body.innerText")
+
+    assert "19 of 29 tasks are done, 8 failed, 1 held, 1 still to do, for 0.38 USD." in text
+    assert "0.58 USD\nestimated, for all" in text or "estimated, for all\n0.58 USD" in text
+    assert await page.evaluate(
+        "[...document.querySelectorAll('svg[role=img] desc')].every((d) => d.textContent)"
+    )
+
+
+async def test_failures_are_grouped_with_what_to_do_and_lead_to_their_pictures(page):
+    heads = await page.evaluate("[...document.querySelectorAll('.failures h3')].map((h) => h.innerText)")
+
+    await page.click("[data-find=content_policy_violation]")
+
+    assert [head.split() for head in heads] == [["content_policy_violation", "7"], ["image_truncated", "1"]]
+    assert await page.evaluate(TOLD) == "7 of 29 tasks"
+
+
+@pytest.mark.parametrize(
+    ("act", "left"),
+    [
+        ("document.querySelector('[data-state=failed]').click()", "8 of 29 tasks"),
+        ("set('model', [...document.getElementById('model').options].find((o) => o.text == 'fal/crystal').value)", "4 of 29 tasks"),
+        ("set('folder', 'photos/summer')", "9 of 29 tasks"),
+        ("set('find', 'AURA winter')", "2 of 29 tasks"),
+        ("set('find', 'no such picture')", "0 of 29 tasks"),
+    ],
+    ids=["state", "model", "folder with those below", "words", "nothing"],
+)  # fmt: skip
+async def test_the_gallery_is_filtered_by(page, act, left):
+    await page.evaluate(
+        "window.set = (id, to) => { const e = document.getElementById(id); e.value = to;"
+        " e.dispatchEvent(new Event('input', {bubbles: true})) }"
+    )
+
+    await page.evaluate(act)
+
+    await page.until(f"{TOLD} === {left!r}")
+    await page.until(f"{CARDS} === {int(left.split()[0])}")
+
+
+async def test_the_slider_moves_by_key_and_by_mouse(page):
+    await look_at(page, "winter/0.jpg")
+    await page.until(READY)
+
+    await page.press("ArrowRight", hold_s=0.1)
+    by_key = await page.evaluate(f"{SLIDER}.value")
+    x, y = await page.place("#stage")
+    await page.drag((x, y), (x - 300, y))
+
+    assert by_key > 50
+    assert await page.evaluate(f"{SLIDER}.value") < 40
+    assert await page.evaluate(f"{SLIDER}.getAttribute('aria-valuenow')") == str(
+        round(await page.evaluate(f"{SLIDER}.value"))
+    )
+
+
+async def test_zoom_and_pan_are_the_same_on_both_sides(page):
+    await look_at(page, "winter/0.jpg")
+    await page.until(READY)
+
+    await page.wheel("#stage", -600)
+    await page.until("document.getElementById('stage').scale > 2")
+    x, y = await page.place("#stage")
+    await page.drag((x + 200, y + 100), (x + 300, y + 150))
+    await page.press("ArrowUp", shift=True)
+
+    views = await page.evaluate(f"{SIDES}.map((one) => getComputedStyle(one).transform)")
+    assert views[0] == views[1] != "none"
+    assert await page.evaluate(f"{SLIDER}.value") == 50
+    pans = await page.evaluate(f"(() => {{ const m = new DOMMatrix({views[0]!r}); return [m.e, m.f] }})()")
+    assert abs(pans[0] - 100) < 2
+    assert pans[1] > 50
+
+
+async def test_several_models_are_compared_side_by_side_for_one_input(page):
+    await look_at(page, "winter/0.jpg")
+
+    await page.click("[name=mode][value=all]")
+    await page.until(READY)
+
+    captions = await page.evaluate(
+        "[...document.querySelectorAll('#stage figcaption')].map((c) => c.textContent)"
+    )
+    assert [caption.split(" ·")[0].split("96")[0].strip() for caption in captions] == [
+        "Before",
+        "fal/seedvr-image",
+        "fal/aura-sr, upscale_factor 4",
+        "fal/crystal",
+    ]
+
+
+async def test_any_two_results_can_lie_under_the_slider(page):
+    await look_at(page, "winter/0.jpg")
+
+    await page.evaluate(
+        "(() => { const e = document.getElementById('left'); e.value = 3; e.dispatchEvent(new Event('change')) })()"
+    )
+    await page.until(READY)
+
+    sources = await page.evaluate(f"{SIDES}.map((one) => one.src.split('/').pop())")
+    assert sources == ["0-crystal.png", "0-seedvr-image.png"]
+
+
+async def test_videos_play_side_by_side_and_in_step(page):
+    await look_at(page, "film.webm")
+    await page.until(READY)
+
+    await page.click("#play")
+
+    await page.until(f"{SIDES}.length === 2 && {SIDES}.every((film) => film.currentTime > 0.4)")
+    apart_s = await page.evaluate(f"Math.abs({SIDES}[0].currentTime - {SIDES}[1].currentTime)")
+    assert apart_s < 0.1
+
+
+async def test_what_no_browser_shows_has_a_preview(page):
+    await look_at(page, "scan.tif")
+
+    await page.until(READY)
+
+    assert await page.evaluate(f"{SIDES}.map((one) => one.naturalWidth)") == [80, 160]
+
+
+async def test_a_name_that_is_an_attack_is_text(page):
+    await look_at(page, "alert")
+
+    shown = await page.evaluate("document.getElementById('viewer-name').textContent")
+
+    assert shown == EVIL.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b").replace("\n", "\\n")
+    await page.until(READY)
+    assert await page.evaluate("document.querySelectorAll('script').length") == 5
+
+
+async def test_all_of_it_can_be_done_by_keyboard(page):
+    await page.evaluate("document.getElementById('order').focus()")
+    for _ in range(5):  # four states, then the gallery is one stop
+        await page.press("Tab")
+    await page.press("ArrowRight")
+    await page.press("Enter")
+    await page.until(OPEN)
+    await page.until(READY)
+    await page.press("n")
+    await page.press("Escape")
+    await page.until(f"!{OPEN}")
+
+    assert await page.evaluate("document.activeElement.dataset.place") == "2"
+
+
+async def test_a_task_without_a_result_shows_what_there_is_and_what_was_said(page):
+    await look_at(page, "cut.jpg")
+
+    assert "image_truncated: the image is cut" in await page.evaluate(
+        "document.getElementById('viewer').innerText"
+    )
+    assert "There is no file of it on this machine." in await page.evaluate(
+        "document.getElementById('stage').innerText"
+    )
+
+
+async def test_on_paper_there_are_the_pictures_and_nothing_to_click(page):
+    await page.call("Emulation.setEmulatedMedia", media="print")
+    await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    await page.until("[...document.querySelectorAll('.card img')].every((one) => one.complete)")
+    assert await page.evaluate(CARDS) == 29
+    assert await page.evaluate("getComputedStyle(document.getElementById('filters')).display") == "none"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390], ids=["wide", "phone"])
+async def test_a_checker_finds_nothing_serious_and_nothing_runs_over_the_edge(browser, job, dark, width):
+    page = await browser.open(job.page.as_uri(), width=width, dark=dark)
+
+    await page.evaluate("document.getElementById('gallery').scrollIntoView()")
+    await page.until(f"{CARDS} > 0")
+    found = await page.serious()
+    await page.click(PHOTO)
+    await page.until(READY)
+    found += await page.serious()
+
+    assert found == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
