@@ -1,8 +1,13 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 
 import pytest
+
+# What a shell runs in the background ignores Ctrl-C, and so would every run that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
