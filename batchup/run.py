@@ -78,6 +78,7 @@ class Options:
         ignore_window: Whether work may start at any time.
         no_wait: Whether the run ends when its window closes, instead of sleeping till the next opening.
         confirm: Is shown the plan before anything is run, and the history; nothing is if it answers False.
+        ended: Is shown how the run ended, before that is announced to anybody.
         environment: Holds accounts' keys, and where their platforms are.
         stands_for: What is planned, where the run is a rehearsal: the manifest is the same then, with its outputs and
             its ledger elsewhere.
@@ -89,6 +90,7 @@ class Options:
     ignore_window: bool = False
     no_wait: bool = False
     confirm: Callable[[Plan, History], bool] = lambda _plan, _history: True
+    ended: Callable[["Outcome"], None] = lambda _outcome: None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     stands_for: Manifest | None = None
 
@@ -133,6 +135,7 @@ async def run(
         async with open_signals(shutdown), open_messages(manifest, reporter.tell) as messages:
             async with reporter.shown():
                 outcome = await _Session(manifest, options, reporter, clock, bell, shutdown, messages).run()
+            options.ended(outcome)
             if outcome.summary is not None:
                 messages.ended(outcome.summary, outcome.fatal)
             return outcome
@@ -177,20 +180,12 @@ class _Session:
             if not self.options.confirm(plan, history):
                 return Outcome(plan)
             gate = self._gate(history, catalogue)
+            listeners = [self.reporter.heard, gate.circuits.heard, gate.budget.heard, self.messages.heard]
             one = _Run(
                 self,
                 history,
                 plan,
-                recorder=Recorder(
-                    ledger,
-                    history,
-                    [
-                        self.reporter.heard,
-                        gate.circuits.heard,
-                        gate.budget.heard,
-                        self.messages.heard,
-                    ],
-                ),
+                recorder=Recorder(ledger, history, listeners),
                 gate=gate,
                 catalogue=catalogue,
                 agreed_usd=max(history.agreed_usd, total_usd(plan, history)),

@@ -50,7 +50,7 @@ def check_program(manifest: "Manifest", *, allow: bool) -> None:
 
 def run_program(manifest: "Manifest", outcome: "Outcome") -> None:
     """Run the manifest's program, if there is one, after a run that came to its end or was stopped by a limit."""
-    if not manifest.on_finish:
+    if not manifest.on_finish or outcome.summary is None:
         return
     if outcome.signum is not None:
         click.echo(f"on_finish ({finish.shown(manifest)}) was not run: the run was interrupted", err=True)

@@ -43,6 +43,7 @@ _STATUS = {
     metavar="PORT",
     help="Serve OpenMetrics at http://127.0.0.1:PORT/metrics while the run lasts.",
 )
+@click.option("--dashboard", is_flag=True, help="Show the run in the browser while it lasts; see `dashboard`.")
 @common
 def run(
     manifest: Path,
@@ -55,6 +56,7 @@ def run(
     yes: bool,
     allow_programs: bool,
     metrics_port: int | None,
+    dashboard: bool,
     output: Output,
 ) -> int:
     """Run MANIFEST, or go on where it stopped.
@@ -64,6 +66,7 @@ def run(
     import anyio
 
     from batchup.cli.agree import agrees
+    from batchup.cli.dashboard import shown
     from batchup.cli.outlook import foretold, look_ahead
     from batchup.cli.programs import check_program, run_program
     from batchup.manifest import load
@@ -85,6 +88,16 @@ def run(
                 click.echo(line, err=True)
         return agrees(plan, history, yes=yes)
 
+    def show(outcome: "Outcome") -> None:
+        if outcome.fatal:
+            click.echo(outcome.fatal, err=True)
+        if outcome.summary is not None and output.json:
+            print_json(outcome.summary)
+        elif outcome.summary is not None and not output.quiet:
+            from batchup.cli.show import summary_lines
+
+            click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
+
     options = Options(
         choice=choice,
         concurrency=concurrency,
@@ -92,6 +105,7 @@ def run(
         ignore_window=ignore_window,
         no_wait=no_wait,
         confirm=confirm,
+        ended=show,
     )
 
     async def execute() -> "Outcome":
@@ -103,17 +117,9 @@ def run(
         async with open_metrics(metrics_port, progress.say) as metrics:
             return await run_manifest(job, options, Audience(progress, metrics))
 
-    outcome = anyio.run(execute)
-    if outcome.fatal:
-        click.echo(outcome.fatal, err=True)
-    if outcome.summary is not None:
-        if output.json:
-            print_json(outcome.summary)
-        elif not output.quiet:
-            from batchup.cli.show import summary_lines
-
-            click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
-        run_program(job, outcome)
+    with shown(manifest, wanted=dashboard):
+        outcome = anyio.run(execute)
+    run_program(job, outcome)
     return end_status(outcome)
 
 
