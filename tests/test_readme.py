@@ -12,7 +12,9 @@ from batchup.models import names
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["short", "long"])
+@pytest.mark.parametrize(
+    "text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["short", "limits", "long"]
+)
 def test_a_manifest_in_the_readme_is_one(text, tmp_path):
     manifest = parse(text.encode(), "README.md", tmp_path)
 
