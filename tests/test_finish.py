@@ -6,12 +6,16 @@ import pty
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from batchup import finish
+from batchup.cli.programs import run_program
 from batchup.manifest import load
+from batchup.progress import Progress
 from batchup.rehearsal.stage import relocated
+from batchup.run import Options, run
 from tests.library import BATCHUP, alive, batchup, manifest, photo, wait_until
 
 NOTE = """
@@ -194,6 +198,17 @@ def test_a_program_that_cannot_be_started_is_told_in_one_line(tmp_path):
 
     assert len(told) == 1
     assert "on_finish (./after.py) could not be started" in told[0]
+
+
+async def test_after_an_interruption_it_is_not_run_and_that_is_said(tmp_path, capsys):
+    script(tmp_path, NOTE)
+    one = load(job(tmp_path))
+    outcome = await run(one, Options(), Progress(show=False))
+
+    run_program(one, replace(outcome, signum=2))
+
+    assert "was not run: the run was interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "note.json").exists()
 
 
 def test_a_rehearsal_runs_no_program(tmp_path):

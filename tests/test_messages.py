@@ -19,10 +19,12 @@ from batchup.manifest import load
 from batchup.messages import MANY, ending, open_messages
 from batchup.plan import Plan, Step
 from batchup.progress import Progress
+from batchup.rehearsal import Script, answers
 from batchup.rehearsal.stage import relocated
 from batchup.run import Options, run
 from batchup.spool import Spool
 from batchup.summary import Cost, Summary, Tasks
+from tests.fal.job import MODEL, Job, fal_of
 from tests.library import batchup, manifest, photo
 
 SECRET = "tOkEn99"
@@ -108,6 +110,19 @@ async def test_a_run_that_has_ended_is_announced_once_to_each_address(tmp_path):
         assert len(hook.heard) == 2, "where nothing was to be done, nothing is announced"
 
 
+async def test_the_end_is_shown_before_it_is_announced(tmp_path):
+    announced = []
+    async with open_hook() as hook:
+        file = job(tmp_path, hook.address, photos=1)
+
+        await run(
+            load(file), Options(ended=lambda _: announced.append(len(hook.heard))), Progress(show=False)
+        )
+
+        assert announced == [0]
+        assert len(hook.heard) == 1
+
+
 async def test_a_service_that_fails_is_told_in_one_line_and_changes_nothing(tmp_path):
     async with open_hook(status=503) as hook:
         file = job(tmp_path, hook.address, photos=1)
@@ -153,6 +168,18 @@ async def test_many_failures_are_told_while_the_run_goes_on_and_only_once(tmp_pa
         await sent(file, heard=map(failure, range(3 * MANY)))
         assert hook.titles == [f"holiday: more than {MANY} failures"]
         assert f"{MANY + 1} failed in this run, which goes on" in hook.heard[0]["message"]
+
+
+async def test_a_locked_account_is_announced_with_what_to_do(tmp_path, monkeypatch):
+    async with open_hook() as hook, fal_of(monkeypatch, Script("submit", answers.locked(), times=9)):
+        job = Job(tmp_path, f"{MODEL}\nnotify: [{hook.address}]", photos=2)
+
+        outcome = await job.run()
+
+        assert outcome.summary.stopped == "account"
+        assert hook.titles == ["holiday: the account refuses work"]
+        assert hook.heard[0]["type"] == "failure"
+        assert outcome.fatal in hook.heard[0]["message"]
 
 
 async def test_whoever_interrupts_a_run_is_not_told_of_it(tmp_path):
