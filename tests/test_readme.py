@@ -12,11 +12,14 @@ from batchup.models import names
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    "text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["short", "limits", "long"]
-)
+MANIFESTS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", MANIFESTS, ids=lambda text: text.split("\n", 1)[0])
 def test_a_manifest_in_the_readme_is_one(text, tmp_path):
-    manifest = parse(text.encode(), "README.md", tmp_path)
+    whole = text if text.startswith("version") else MANIFESTS[0] + text
+
+    manifest = parse(whole.encode(), "README.md", tmp_path)
 
     assert manifest.inputs
 
