@@ -8,6 +8,8 @@ from heapq import heappop, heappush
 from itertools import chain
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from batchup.bell import Bell
 from batchup.budget import Budget, Fit
 from batchup.circuits import Circuits
@@ -188,11 +190,14 @@ class Backlog:
             self._gate.bell.ring()
 
     def put_back(self, step: Step) -> None:
-        """Let a step that was taken, and could not begin, wait once more. :meth:`ended` follows."""
+        """Let a step that could not begin wait once more, whoever began it. If it was taken, :meth:`ended` follows."""
         number = self._numbers.get(step.task.id)
         if number is not None:
             self._queues[step.task.model].put_back([(number, step)])
             self.begun -= 1
+        elif not self.add(0, replace(step, action=Action.RUN)):
+            self.window_left |= self._gate.closes() is None
+            self._gate.budget.refused |= not self.window_left
 
     def add(self, number: int, step: Step) -> bool:
         """Let one more step wait, before all others; return whether anybody will take it.

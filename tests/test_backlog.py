@@ -196,6 +196,28 @@ class TestOrder:
 
         assert simulation.simulated(taken) == ([0, 1, 2], None)
 
+    def test_a_step_that_somebody_else_began_and_could_not_go_on_with_joins_those_that_wait(self):
+        case = Case()
+        backlog = case.backlog(*free(2))
+
+        async def taken():
+            backlog.put_back(step(7))
+            return [int((await backlog.take()).task.id, 16) for _ in range(3)]
+
+        assert sorted(simulation.simulated(taken)) == [0, 1, 7]
+
+    def test_what_comes_back_when_nobody_takes_any_more_is_told_as_left(self):
+        case = Case()
+        backlog = case.backlog(*free(1))
+
+        async def late():
+            await case.work(backlog)
+            backlog.put_back(step(7))
+
+        simulation.simulated(late)
+
+        assert case.gate.budget.refused
+
 
 class TestBudget:
     def test_what_does_not_fit_waits_for_what_turns_out_cheaper(self):
