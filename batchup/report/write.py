@@ -57,7 +57,9 @@ def write(
     Raises:
         FatalError: The disk refuses.
     """
-    cache = thumbnails_of(default_file(manifest))
+    home = default_file(manifest)
+    # A library on a disk that cannot be written can still be reported on.
+    cache = thumbnails_of(home if os.access(home.parent, os.W_OK) else file)
     pictures = galleries.look(report.entries, Places(manifest))
     there = thumbnails.make_all(galleries.wanted(pictures), cache, tick)
     gallery = galleries.arrange(report.entries, pictures, file.parent, cache, there)

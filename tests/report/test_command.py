@@ -79,6 +79,13 @@ def test_json_holds_all_that_the_page_tells(call, job):
     assert EVIL in [one["path"] for one in told["entries"]]
 
 
+def test_no_name_or_message_gets_into_the_page_as_anything_but_text(job):
+    page = job.page.read_text()
+
+    assert "refused &lt;/script&gt;&lt;b&gt;1&lt;/b&gt;\\u202e by the filter" in page
+    assert not [bad for bad in ("<b>1", "</script><b", "<script>alert", "\u202e", "\x1b") if bad in page]
+
+
 def test_it_can_be_asked_while_a_run_holds_the_ledger(call, small):
     with locked(Path(os.path.realpath(small.page.with_suffix(".jsonl")))):
         answer = call("report", small.manifest, "--format", "json")

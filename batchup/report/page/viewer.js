@@ -209,7 +209,7 @@ dialog.addEventListener(
   (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.shiftKey && PAN[event.key]) stage.pan(...PAN[event.key]);
-    else if (KEYS[event.key] && event.target.localName !== "select") KEYS[event.key]();
+    else if (KEYS[event.key] && !event.target.matches("select, #seek")) KEYS[event.key]();
     else return;
     event.preventDefault();
     event.stopPropagation();
