@@ -246,6 +246,15 @@ class TestBudget:
         assert simulation.simulated(lambda: case.work(case.backlog(*tasks))) == begun
         assert case.gate.budget.refused
 
+    def test_what_was_passed_over_for_its_price_is_begun_once_it_fits_the_cheapest_first(self):
+        case = Case(budget="1.00", jumps=True)
+        tasks = [("fal/one", "0.60"), ("fal/one", "0.50"), ("fal/one", "0.40"), ("fal/one", "0.30")]
+
+        found = simulation.simulated(lambda: case.work(case.backlog(*tasks), costs="0.10"))
+
+        assert found == [0, 2, 3, 1]
+        assert not case.gate.budget.refused
+
     def test_what_costs_nothing_waits_for_no_budget(self):
         case = Case(budget="0.10")
         tasks = [("fal/one", "0.60"), ("fal/free", "0"), ("fal/two", "0.05")]
