@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "batchup"
 # From the top to the ground. A module may import from its own layer and from those below it.
 LAYERS = [
     ["cli", "__main__"],
-    ["rehearsal"],
+    ["rehearsal", "dashboard"],
     ["__init__"],
     ["run", "progress", "report", "audience"],
     ["quote", "coverage", "forecast"],

@@ -21,6 +21,7 @@ COMMANDS = {
     "cancel": "cancel",
     "audit": "audit",
     "report": "report",
+    "dashboard": "dashboard",
     "models": "models",
     "validate": "validate",
     "schema": "validate",
