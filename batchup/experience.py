@@ -10,6 +10,12 @@ REMEMBERED = 64
 NEIGHBOURS = 16
 """Of those, how many of the nearest in size tell about another task."""
 
+ALIKE = 2.0
+"""Up to so many times as large or small, tasks tell about each other."""
+
+FEW = 3
+"""So many of the nearest tell about another task, however far from it they are in size."""
+
 ENOUGH = 5
 """Tasks that outweigh what was stated of a model beforehand."""
 
@@ -110,6 +116,9 @@ def _covering(figures: list[tuple[int, float]], pixels: int) -> float | None:
     if pixels:
         # The latest come first, and stay so among equals.
         figures = sorted(figures, key=lambda one: _distance(one[0], pixels))[:NEIGHBOURS]
+        # An icon tells nothing about a photo, where there are photos.
+        far = max(ALIKE, *(_distance(size, pixels) for size, _ in figures[:FEW]), 0)
+        figures = [one for one in figures if _distance(one[0], pixels) <= far]
     scaled = sorted(value * _factor(size, pixels) for size, value in figures)
     return scaled[min(len(scaled) - 1, int(HIGH * len(scaled)))] if scaled else None
 

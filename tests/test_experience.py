@@ -52,6 +52,13 @@ def test_of_many_sizes_the_nearest_tell():
     assert one.expected_s("m", 90 * MP) == 50.0
 
 
+def test_icons_tell_nothing_about_photos_where_there_are_photos():
+    icons, photos = [(9_216, 1.8, "0")] * 6, [(8 * MP, 2.0, "0"), (6 * MP, 2.1, "0"), (9 * MP, 2.2, "0")]
+
+    assert taught(*icons, *photos).expected_s("m", 8 * MP) < 4
+    assert taught(*icons).expected_s("m", 8 * MP) > 60
+
+
 def test_only_the_latest_are_remembered():
     one = taught(*((MP, 100.0, "0"),) * REMEMBERED, *((MP, 1.0, "0"),) * REMEMBERED)
 
