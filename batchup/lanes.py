@@ -28,6 +28,7 @@ from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
 from batchup.provision import LOCAL, Tools, open_provider
 from batchup.retry import RetryPolicy
+from batchup.scribe import Scribe
 from batchup.source import Source
 from batchup.submission import Submissions
 from batchup.throttle import Throttle
@@ -56,6 +57,7 @@ class Means:
         environment: Holds accounts' keys, and where their platforms are.
         stop: Called with what makes further work useless.
         log: Called with what is only told to who asks for more.
+        scribe: Writes a sidecar beside each output; None where nobody asks for them.
     """
 
     manifest: Manifest
@@ -71,6 +73,7 @@ class Means:
     environment: Mapping[str, str]
     stop: Callable[[FatalError], None]
     log: Callable[[str], None]
+    scribe: Scribe | None = None
 
 
 @asynccontextmanager
@@ -121,7 +124,11 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
 
     keep_metadata = means.manifest.output.metadata == "keep"
     return Place(
-        means.manifest.output_dir, keep_metadata, Examiner(tools.pool, memory_bytes).examine, download
+        means.manifest.output_dir,
+        keep_metadata,
+        Examiner(tools.pool, memory_bytes).examine,
+        download,
+        means.scribe,
     )
 
 

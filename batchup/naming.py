@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from batchup.manifest.template import Part
+from batchup.sidecar import ENDING
 from batchup.source import Source
 from batchup.task import Scalar
 
@@ -114,8 +115,8 @@ def unfit(name: str) -> str | None:
         return f"{name!r} leaves the output folder"
     if name in {".", ""} or name.endswith("/"):
         return "the name is empty"
-    if name.startswith(".batchup/"):
-        return f"{name!r} is in the folder that ledgers are kept in"
+    if name.startswith(".batchup/") or name.endswith(ENDING):
+        return f"{name!r} is a name that is kept for ledgers and sidecars"
     if len(name.encode()) > MAX_PATH_BYTES:
         return f"the path has {len(name.encode()):,} bytes; a disk holds {MAX_PATH_BYTES:,}"
     for part in name.split("/"):

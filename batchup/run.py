@@ -30,6 +30,7 @@ from batchup.messages import Messages, open_messages
 from batchup.plan import Action, Choice, Plan, Step
 from batchup.quote import Quote, total_usd
 from batchup.recorder import Recorder
+from batchup.scribe import Scribe
 from batchup.shutdown import Shutdown, open_signals
 from batchup.source import to_path
 from batchup.steering import InFlight, Steering
@@ -180,7 +181,9 @@ class _Session:
             if not self.options.confirm(plan, history):
                 return Outcome(plan)
             gate = self._gate(history, catalogue)
+            scribe = Scribe(self.manifest, history, ledger.replay) if self.manifest.output.sidecar else None
             listeners = [self.reporter.heard, gate.circuits.heard, gate.budget.heard, self.messages.heard]
+            listeners += [scribe.heard] if scribe else []
             one = _Run(
                 self,
                 history,
@@ -189,6 +192,7 @@ class _Session:
                 gate=gate,
                 catalogue=catalogue,
                 agreed_usd=max(history.agreed_usd, total_usd(plan, history)),
+                scribe=scribe,
             )
             return await one.execute()
 
@@ -226,6 +230,7 @@ class _Run:
     gate: Gate
     catalogue: Catalogue
     agreed_usd: Decimal
+    scribe: Scribe | None = None
     fatal: FatalError | None = None
     window_left: bool = False
 
@@ -266,9 +271,21 @@ class _Run:
                 self.session.manifest.file, self.session.manifest.name, self.session.manifest.ledger_path
             )
         await to_thread.run_sync(self._clear)
+        if self.scribe is not None:
+            await self._catch_up(self.scribe)
         self.session.reporter.begin(self.plan, self.history)
         self.session.messages.begin(self.plan, self.history)
         await self._work()
+
+    async def _catch_up(self, scribe: Scribe) -> None:
+        """Write the sidecars that earlier runs have left out."""
+        try:
+            await to_thread.run_sync(scribe.begin, self.plan)
+        except OSError as error:
+            folder = self.session.manifest.output_dir
+            raise FatalError(
+                f"cannot write sidecars in {folder}: {error.strerror or error}", stopped="disk"
+            ) from error
 
     def _clear(self) -> None:
         """Remove what killed runs left of tasks that are no more."""
@@ -365,6 +382,7 @@ class _Run:
             environment=self.session.options.environment,
             stop=self.stop,
             log=self.session.reporter.log,
+            scribe=self.scribe,
         )
 
 

@@ -43,7 +43,7 @@ def survey(
             been written.
     """
     check_known(manifest)
-    _check_ledger(manifest)
+    check_ledger(manifest)
     out = manifest.output_dir
     real_out = posixpath.realpath(out)
 
@@ -80,8 +80,9 @@ def _lost(manifest: Manifest) -> Iterator[Fault]:
     """Yield that a ledger which was there is gone: perhaps a disk is missing."""
     path = manifest.ledger_path
     if not path.exists() and index.last(manifest.file, manifest.name) == path:
+        way = "; batchup ledger rebuild makes it again from the sidecars" if manifest.output.sidecar else ""
         yield Fault(
-            "", 0, 0, f"this job's ledger was at {path} and is gone; without it everything begins anew"
+            "", 0, 0, f"this job's ledger was at {path} and is gone; without it everything begins anew{way}"
         )
 
 
@@ -95,7 +96,6 @@ def check_known(manifest: Manifest) -> None:
     """
     asked = {
         ("run", "cluster"): manifest.run.cluster,
-        ("output", "sidecar"): manifest.output.sidecar,
     }
     faults = [
         manifest.fault(place, f"batchup {__version__} does not do this yet; leave it out")
@@ -107,8 +107,12 @@ def check_known(manifest: Manifest) -> None:
         raise ManifestError(faults)
 
 
-def _check_ledger(manifest: Manifest) -> None:
-    """Refuse to begin anew where an earlier ledger lies elsewhere: what it paid for would be paid again."""
+def check_ledger(manifest: Manifest) -> None:
+    """Refuse to begin anew where an earlier ledger lies elsewhere: what it paid for would be paid again.
+
+    Raises:
+        ManifestError: Names both.
+    """
     path = manifest.ledger_path
     old = index.moved(manifest.file, manifest.name, path)
     if old is not None:

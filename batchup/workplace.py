@@ -18,6 +18,7 @@ from batchup.events import Done
 from batchup.patience import Patience
 from batchup.plan import Step
 from batchup.providers.base import Completed, Job, Provider
+from batchup.scribe import Scribe
 from batchup.source import Size, Source, to_path
 from batchup.task import Recipe
 
@@ -50,12 +51,14 @@ class Place:
         keep_metadata: Whether EXIF and its kin, and file times, come through.
         examine: See :data:`Examiner`.
         download: See :data:`Download`.
+        scribe: Writes a sidecar beside each output; None where nobody asks for them.
     """
 
     folder: Path
     keep_metadata: bool
     examine: Examiner
     download: Download
+    scribe: Scribe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,9 @@ class Workplace:
         mtime_ns = step.task.source.mtime_ns if self.place.keep_metadata else None
         output = self.place.folder / to_path(step.task.output)
         with anyio.CancelScope(shield=True):
+            if self.place.scribe is not None:
+                # Before the output has its name: then a lost ledger never loses what was paid.
+                await aside(self.place.scribe.write, step, part, done, mtime_ns or None)
             placed = await aside(outputs.place, part, output, mtime_ns or None)
             self._placed.add(part)
             await self.patience.record(replace(done, size_bytes=placed.size_bytes, mtime_ns=placed.mtime_ns))

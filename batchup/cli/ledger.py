@@ -13,6 +13,7 @@ import click
 
 from batchup.cli import EXIT_LEDGER, print_json
 from batchup.cli.attach import attach
+from batchup.cli.ledger_rebuild import rebuild
 from batchup.cli.options import Output, common
 from batchup.errors import FatalError
 from batchup.terminal import count, escape
@@ -27,7 +28,7 @@ ledger_argument = click.argument("path", type=click.Path(path_type=Path))
 
 
 @click.group(
-    short_help="Verify, repair, compact or export a ledger, or attach to it.",
+    short_help="Verify, repair, compact, export, prune or rebuild a ledger, or attach to it.",
     epilog="Example:  batchup ledger verify holiday.yaml",
 )
 def ledger() -> None:
@@ -35,6 +36,7 @@ def ledger() -> None:
 
 
 ledger.add_command(attach)
+ledger.add_command(rebuild)
 
 
 @ledger.command(

@@ -11,6 +11,7 @@ from batchup.inputs import left
 from batchup.inputs.left import Skipped
 from batchup.inputs.match import Glob, Patterns
 from batchup.inputs.seen import Seen
+from batchup.sidecar import ENDING
 from batchup.source import to_text
 
 _SYSTEM = frozenset(
@@ -245,4 +246,6 @@ def _unwanted(name: str) -> str | None:
     """Return why a file or folder of this name is nobody's picture."""
     if name.startswith("._") or name.lower() in _SYSTEM:
         return left.SYSTEM
+    if name.endswith(ENDING):
+        return left.SIDECAR
     return left.HIDDEN if name[0] == "." else None

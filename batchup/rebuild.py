@@ -1,0 +1,238 @@
+"""Rebuild: makes a lost ledger again from the sidecars beside the outputs, so that nothing is paid again."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from batchup import events, outputs, sidecar
+from batchup.disk import make_folders
+from batchup.errors import LedgerError
+from batchup.ledger import disk, index
+from batchup.ledger.disk import explained
+from batchup.ledger.format import encode, pack
+from batchup.ledger.lock import locked
+from batchup.manifest import Manifest
+from batchup.sidecar import Sidecar, SidecarError
+from batchup.source import to_path, to_text
+from batchup.spool import Spool
+from batchup.survey import check_ledger
+from batchup.version import __version__
+
+TICK_EVERY = 100
+
+
+class Unusable(msgspec.Struct, frozen=True):
+    """A sidecar that could not be used, and why."""
+
+    file: str
+    why: str
+
+
+class Rebuilt(msgspec.Struct):
+    """What came of it.
+
+    Attributes:
+        ledger: Path of the new one.
+        tasks: Number of those that it has.
+        outputs: What has become of their outputs (``intact``, ``changed``, ``missing``, ``damaged``), and how often.
+        charged_usd: What they are known to have cost.
+        jobs: Names of the jobs whose sidecars were used, and their numbers.
+        left: Likewise of those whose sidecars were left alone.
+        unusable: Sidecars that are damaged.
+    """
+
+    ledger: str
+    tasks: int = 0
+    outputs: Counter[str] = msgspec.field(default_factory=Counter)
+    charged_usd: Decimal = Decimal(0)
+    jobs: Counter[str] = msgspec.field(default_factory=Counter)
+    left: Counter[str] = msgspec.field(default_factory=Counter)
+    unusable: list[Unusable] = msgspec.field(default_factory=list)
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """A sidecar, and the output that it lies beside.
+
+    Attributes:
+        output: Path text below the output folder.
+        is_home: Whether it lies where it was written.
+    """
+
+    sidecar: Sidecar
+    output: str
+    is_home: bool
+
+
+def rebuild(
+    manifest: Manifest,
+    now: datetime,
+    *,
+    jobs: Collection[str] = (),
+    progress: Callable[[int], None] = lambda _: None,
+) -> Rebuilt:
+    """Make the ledger of *manifest* again from the sidecars below its output folder. Blocks.
+
+    Everything that an intact sidecar tells is taken, whatever the manifest was called when it was written; only those
+    of another job that still has a ledger there are left to that. Whenever the machine stops, there is the whole
+    ledger or none.
+
+    Args:
+        manifest: Whose ledger is lost.
+        now: Aware; when the new ledger begins.
+        jobs: Names of the jobs whose sidecars are taken; all, where there are none.
+        progress: Called with the number of sidecars read so far, now and then.
+
+    Raises:
+        LedgerError: There is a ledger, or no sidecar that could be used. Nothing was changed.
+        ManifestError: This manifest's ledger lies elsewhere.
+        FatalError: The ledger cannot be written.
+    """
+    check_ledger(manifest)
+    path = manifest.ledger_path
+    _refuse_to_replace(path)
+    rebuilt = Rebuilt(str(path))
+    found = Spool(_Found)
+    order = _read(manifest, rebuilt, found, frozenset(jobs), progress)
+    if not len(found):
+        raise LedgerError(_nothing(manifest, rebuilt))
+    rebuilt.charged_usd = _charged_usd(found)
+    real = Path(os.path.realpath(path))
+    with explained(path):
+        make_folders(real.parent)
+    with locked(real), explained(path):
+        _refuse_to_replace(path)
+        os.close(os.open(real, os.O_WRONLY | os.O_CREAT, 0o666))
+        lines = map(events.encode, _events(manifest, rebuilt, found, order, now))
+        disk.replace(real, map(encode, pack(lines)))
+    index.remember(manifest.file, manifest.name, path)
+    return rebuilt
+
+
+def _refuse_to_replace(path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        raise LedgerError(
+            f"{path}: there is a ledger here, and it is left as it is. If it is damaged, `batchup ledger repair` goes on "
+            "without the damaged lines; to make it again from the sidecars, move it away first"
+        )
+
+
+def _nothing(manifest: Manifest, rebuilt: Rebuilt) -> str:
+    said = [f"{one.file}: {one.why}" for one in rebuilt.unusable[:10]]
+    if rebuilt.left:
+        said.append(f"sidecars of other jobs are there: {', '.join(sorted(rebuilt.left))}")
+    why = f"no sidecar below {manifest.output_dir} can be used, so there is nothing to make a ledger from"
+    return "\n".join([*said, f"{why}; `output.sidecar: true` has them written from the next run on"])
+
+
+def _read(
+    manifest: Manifest,
+    rebuilt: Rebuilt,
+    found: Spool[_Found],
+    jobs: Collection[str],
+    progress: Callable[[int], None],
+) -> list[int]:
+    """Read all sidecars into *found*, and return their numbers in the order in which a ledger has them."""
+    places: list[tuple[bool, datetime, int]] = []
+    alive: dict[str, bool] = {}
+    for number, file in enumerate(_files(manifest.output_dir)):
+        if number % TICK_EVERY == 0:
+            progress(number)
+        try:
+            one = sidecar.read(file)
+        except SidecarError as error:
+            rebuilt.unusable.append(Unusable(to_text(str(file)), str(error)))
+            continue
+        if one.job not in alive:
+            alive[one.job] = one.job != manifest.name and _has_ledger(manifest, one.job)
+        if (jobs and one.job not in jobs) or (not jobs and alive[one.job]):
+            rebuilt.left[one.job] += 1
+            continue
+        rebuilt.jobs[one.job] += 1
+        output, is_home = _output(manifest.output_dir, file, one)
+        places.append((is_home, one.own.done.at, len(found)))
+        found.append(_Found(one, output, is_home))
+    # What lies where it was written has the last word on its task: the others are copies, or were moved.
+    return [number for _, _, number in sorted(places)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the sidecars below *folder*, names in order; what is hidden is nobody's output."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(sidecar.ENDING) and not name.startswith("."):
+                yield Path(at, name)
+
+
+def _has_ledger(manifest: Manifest, job: str) -> bool:
+    path = manifest.output_dir / ".batchup" / f"{job}.jsonl"
+    return path.exists() and path.stat().st_size > 0
+
+
+def _output(folder: Path, file: Path, one: Sidecar) -> tuple[str, bool]:
+    """Return the output that a sidecar lies beside, as path text, and whether both are where they were written."""
+    home = folder / to_path(one.own.done.output)
+    if sidecar.beside(home) == file:
+        return one.own.done.output, True
+    renamed = file.with_name(file.name.removesuffix(sidecar.ENDING))
+    output = renamed if renamed.is_file() else file.with_name(home.name)
+    return to_text(output.relative_to(folder).as_posix()), False
+
+
+def _charged_usd(found: Spool[_Found]) -> Decimal:
+    """Return what all of them cost; a task's submission counts once, however many sidecars tell of it."""
+    charged: dict[tuple[str, int], Decimal] = {}
+    for one in found:
+        for story in filter(None, (one.sidecar.origin, one.sidecar.own)):
+            if story.result is not None and story.result.charged_usd:
+                charged[story.result.id, story.result.attempt] = story.result.charged_usd
+            if story.done.charged_usd:
+                charged[story.done.id, story.done.attempt] = story.done.charged_usd
+    return sum(charged.values(), Decimal(0))
+
+
+def _events(
+    manifest: Manifest, rebuilt: Rebuilt, found: Spool[_Found], order: list[int], now: datetime
+) -> Iterator[events.Event]:
+    """Yield the events of the new ledger, counting what they tell."""
+    yield events.Run(
+        format=events.FORMAT,
+        job=manifest.name,
+        manifest=manifest.sha256,
+        version=__version__,
+        host=platform.node(),
+        pid=os.getpid(),
+        agreed_usd=rebuilt.charged_usd,
+        at=now,
+    )
+    tasks = {bytes.fromhex(one.sidecar.own.done.id) for one in found}
+    for one in found.pick(order):
+        origin = one.sidecar.origin
+        # Of which no sidecar is left: that of the copy has taken its place.
+        if origin is not None and bytes.fromhex(origin.done.id) not in tasks:
+            tasks.add(bytes.fromhex(origin.done.id))
+            yield from origin.events
+    for one in found.pick(order):
+        own = replace(one.sidecar.own.task, output=one.output)
+        done = _checked(manifest.output_dir, one, rebuilt)
+        yield from replace(one.sidecar.own, task=own, done=done).events
+    rebuilt.tasks = len(tasks)
+    yield events.Stopped(why=None, elapsed_s=0.0, at=now)
+
+
+def _checked(folder: Path, one: _Found, rebuilt: Rebuilt) -> events.Done:
+    """Return the output as it is on the disk now, if its contents are what they were."""
+    done, file = replace(one.sidecar.own.done, output=one.output), folder / to_path(one.output)
+    finding = outputs.inspect(file, done, outputs.verify)
+    rebuilt.outputs[finding] += 1
+    if finding != "intact":
+        return done  # the next run sees the same, and knows what is to be done about it
+    stat = file.stat()
+    return replace(done, size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)

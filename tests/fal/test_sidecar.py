@@ -1,0 +1,305 @@
+"""A lost ledger is made again from the sidecars, and nothing is paid again."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from batchup import sidecar
+from batchup.cli import main
+from batchup.sidecar import SidecarError
+from tests.fal.job import MODEL, TINY, Job, fal_of
+from tests.library import batchup, photo, size
+
+SIDECAR = "output: {dir: out, sidecar: true}"
+
+
+class Lost(Job):
+    """A job that writes sidecars."""
+
+    def write(self, text):
+        super().write(text)
+        self.file.write_text(self.file.read_text().replace("output: {dir: out}", SIDECAR))
+
+    def sidecars(self):
+        return {
+            str(file.relative_to(self.out)): json.loads(file.read_text())
+            for file in sorted(self.out.rglob("*" + sidecar.ENDING))
+        }
+
+    def rebuild(self, capsys, *options, status=0):
+        with pytest.raises(SystemExit) as end:
+            main(["ledger", "rebuild", str(self.file), *options])
+        said = capsys.readouterr()
+        assert end.value.code == status, said.err
+        return said
+
+
+def lose_ledger(job):
+    job.ledger.unlink()
+
+
+def lose_folder(job):
+    shutil.rmtree(job.ledger.parent)
+
+
+@pytest.mark.parametrize("lose", [lose_ledger, lose_folder], ids=["the ledger", "its whole folder"])
+async def test_after_a_rebuild_the_next_run_finds_everything_done_and_pays_nothing(
+    tmp_path, monkeypatch, capsys, lose
+):
+    job = Lost(tmp_path)
+    async with fal_of(monkeypatch) as fal:
+        before = (await job.run()).summary
+        calls = fal.calls.copy()
+        lose(job)
+
+        job.rebuild(capsys)
+        after = (await job.run()).summary
+
+        assert fal.calls == calls
+        assert after.tasks == before.tasks
+        assert after.cost_usd == before.cost_usd
+
+
+async def test_a_sidecar_tells_how_its_output_was_made(tmp_path, monkeypatch):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch):
+        await job.run()
+
+        (one,) = job.sidecars().values()
+        (done,) = job.events("done")
+        (result,) = job.events("result")
+        (submitted,) = job.events("submitted")
+        assert (one["job"], one["own"]["task"]["model"], one["params"]["output_format"]) == (
+            "holiday", "fal/seedvr-image", "png",
+        )  # fmt: skip
+        assert (one["own"]["task"]["root"], one["own"]["task"]["path"]) == ("photos", "0.png")
+        assert one["own"]["done"] == done
+        assert one["own"]["result"] == result
+        assert one["own"]["submitted"] == submitted
+        assert one["own"]["submitting"]["endpoint"]
+        assert one["own"]["submitting"]["body"] == {}
+
+
+async def test_an_output_that_is_missing_after_a_rebuild_is_fetched_again_for_nothing(
+    tmp_path, monkeypatch, capsys
+):
+    job = Lost(tmp_path)
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        lose_ledger(job)
+        (job.out / "1.png").unlink()
+        submitted = len(fal.accepted)
+
+        said = job.rebuild(capsys)
+        assert await job.tasks() == {"done": 3}
+
+        assert "1 missing" in said.out
+        assert len(fal.accepted) == submitted
+        assert size(job.out / "1.png") == (96, 72)
+
+
+async def test_a_copy_a_healed_output_and_a_renamed_one_have_their_sidecars(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=1)
+    shutil.copy(tmp_path / "photos/0.png", tmp_path / "photos/twin.png")
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        assert set(job.sidecars()) == {"0.png.batchup.json", "twin.png.batchup.json"}
+        for file in job.out.glob("0.png*"):
+            file.unlink()
+        await job.run()
+        assert job.sidecars()["0.png.batchup.json"]["own"]["submitted"]["request_id"]
+        job.file.write_text(
+            job.file.read_text().replace("sidecar: true", 'sidecar: true, name: "new/{stem}{ext}"')
+        )
+        await job.run()
+        assert "new/0.png.batchup.json" in job.sidecars()
+        paid = (await job.run()).summary.cost_usd
+        lose_ledger(job)
+        calls = fal.calls.copy()
+
+        job.rebuild(capsys)
+        after = (await job.run()).summary
+
+        assert (after.tasks.done, after.cost_usd.charged) == (2, paid.charged)
+        assert fal.calls == calls
+
+
+async def test_an_input_that_was_only_touched_keeps_what_was_paid_for_it(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch) as fal:
+        paid = (await job.run()).summary.cost_usd
+        os.utime(tmp_path / "photos/0.png", ns=(5, 5))
+        await job.run()
+        lose_ledger(job)
+        job.rebuild(capsys)
+        (job.out / "0.png").unlink()
+
+        after = (await job.run()).summary
+
+        assert (after.tasks.done, after.cost_usd.charged) == (1, paid.charged)
+        assert len(fal.accepted) == 1
+
+
+async def test_outputs_that_were_made_before_sidecars_were_asked_for_get_theirs(
+    tmp_path, monkeypatch, capsys
+):
+    job = Job(tmp_path)
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        job = Lost(tmp_path, photos=0)
+        await job.run()
+        assert len(job.sidecars()) == 3
+        assert all(one["own"]["result"]["urls"] for one in job.sidecars().values())
+        lose_ledger(job)
+
+        job.rebuild(capsys)
+
+        assert await job.tasks() == {"done": 3}
+        assert len(fal.accepted) == 3
+
+
+async def test_a_manifest_that_was_renamed_finds_what_it_paid_for(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path)
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        lose_ledger(job)
+        text = job.file.read_text().replace("name: holiday", "name: summer")
+        job.file = job.file.rename(tmp_path / "summer.yaml")
+        job.file.write_text(text)
+
+        job.rebuild(capsys)
+
+        assert await job.tasks() == {"done": 3}
+        assert len(fal.accepted) == 3
+
+
+async def test_outputs_that_were_moved_with_their_sidecars_are_copied_to_their_names(
+    tmp_path, monkeypatch, capsys
+):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        lose_ledger(job)
+        (job.out / "kept").mkdir()
+        (job.out / "0.png").rename(job.out / "kept/mine.png")
+        (job.out / "0.png.batchup.json").rename(job.out / "kept/mine.png.batchup.json")
+
+        job.rebuild(capsys)
+
+        assert await job.tasks() == {"done": 1}
+        assert set(job.outputs()) >= {"0.png", "kept/mine.png"}
+        assert len(fal.accepted) == 1
+
+
+async def test_a_damaged_sidecar_is_told_and_the_others_are_used(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path)
+    async with fal_of(monkeypatch):
+        await job.run()
+    lose_ledger(job)
+    harmed = job.out / "1.png.batchup.json"
+    harmed.write_text(harmed.read_text().replace('"0.png"', '"9.png"').replace('"1.png"', '"8.png"'))
+
+    said = job.rebuild(capsys)
+
+    assert "1.png.batchup.json: it is damaged" in said.err
+    assert ": 2 tasks," in said.out
+
+
+async def test_a_ledger_that_is_there_is_left_as_it_is(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch):
+        await job.run()
+    before = job.ledger.read_bytes()
+
+    said = job.rebuild(capsys, status=4)
+
+    assert "there is a ledger here" in said.err
+    assert job.ledger.read_bytes() == before
+
+
+def test_without_a_sidecar_there_is_nothing_to_rebuild_and_nothing_is_written(tmp_path, capsys):
+    job = Lost(tmp_path, photos=1)
+
+    said = job.rebuild(capsys, status=4)
+
+    assert "no sidecar below" in said.err
+    assert not job.out.exists()
+
+
+async def test_sidecars_of_a_job_that_has_its_ledger_are_left_to_it(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=2)
+    async with fal_of(monkeypatch):
+        await job.run()
+        text = (
+            job.file.read_text()
+            .replace("name: holiday", "name: other")
+            .replace("{dir: out,", '{dir: out, name: "o/{stem}{ext}",')
+        )
+        job.file = tmp_path / "other.yaml"
+        job.file.write_text(text)
+        await job.run()
+        (job.out / ".batchup/other.jsonl").unlink()
+
+        said = json.loads(job.rebuild(capsys, "--json").out)
+
+    assert (said["jobs"], said["left"]) == ({"other": 2}, {"holiday": 2})
+
+
+NAMES = [
+    "zwölf é",
+    "emoji \N{CAMERA}",
+    "line\nbreak",
+    'quo"te\\',
+    "x" * 251,
+    "\N{CAMERA}" * 62 + "xyz",
+    "latin\udce9",
+]
+
+
+def test_names_with_any_characters_come_back(tmp_path):
+    for number, name in enumerate(NAMES):
+        photo(tmp_path / "photos" / f"{name}.png", size=TINY, seed=number)
+    job = Lost(tmp_path, "model: local/lanczos\nparams: {scale: 2}", photos=0)
+    batchup("run", job.file, cwd=tmp_path)
+    lose_ledger(job)
+
+    batchup("ledger", "rebuild", job.file, cwd=tmp_path)
+    done = batchup("run", job.file, "--json", cwd=tmp_path)
+
+    assert json.loads(done.stdout)["tasks"]["done"] == len(NAMES)
+    assert len(job.events("run")) == 2
+    assert len(job.events("done")) == len(NAMES)
+
+
+async def test_no_byte_of_a_sidecar_changes_unnoticed(tmp_path, monkeypatch):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch):
+        await job.run()
+    whole = next(job.out.glob("*" + sidecar.ENDING)).read_bytes()
+
+    for place in range(len(whole)):
+        harmed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        if not whole[place : place + 1].isspace():
+            with pytest.raises(SidecarError):
+                sidecar.decode(harmed)
+
+
+async def test_sidecars_are_no_inputs(tmp_path, monkeypatch):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch):
+        await job.run()
+    (tmp_path / "photos/0.png.batchup.json").write_bytes(next(job.out.glob("*.json")).read_bytes())
+
+    summary = (await job.run()).summary
+
+    assert summary.skipped == {"sidecar": 1}
+
+
+async def test_without_being_asked_for_there_are_no_sidecars(tmp_path, monkeypatch):
+    job = Job(tmp_path, MODEL, photos=1)
+    async with fal_of(monkeypatch):
+        await job.run()
+
+    assert set(job.outputs()) == {"0.png"}
