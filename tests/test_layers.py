@@ -45,7 +45,7 @@ LAYERS = [
     ["disk", "media", "transport", "sidecar"],
     ["models"],
     ["events", "retry", "books", "experience", "standing", "fold"],
-    ["task"],
+    ["task", "described"],
     ["source", "aside", "awake", "errors", "clock", "digest", "terminal", "version"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 from pathspec import GitIgnoreSpec
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
 from pydantic.fields import ComputedFieldInfo, FieldInfo
 from pydantic_core import CoreSchema
 
+from batchup.described import Described
 from batchup.manifest import moments, quantities
 from batchup.manifest.wording import found
 from batchup.task import Scalar
@@ -28,12 +28,10 @@ def _key(name: str, field: FieldInfo | ComputedFieldInfo) -> str:
     return field.alias or name
 
 
-class Section(BaseModel):
+class Section(Described):
     """Base of every mapping in a manifest: unknown keys are faults, nothing is coerced, an empty key is not there."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, field_title_generator=_key
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, field_title_generator=_key)
 
     @model_validator(mode="before")
     @classmethod
@@ -61,7 +59,8 @@ class Short(Section):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "minLength": 1}, handler(core_schema)]}
+        mapping = super().__get_pydantic_json_schema__(core_schema, handler)
+        return {"anyOf": [{"type": "string", "minLength": 1}, mapping]}
 
 
 def standard(text: str, alias: str) -> Any:

@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from batchup.described import Described
 from batchup.models.billing import FLAT, Quantity, compute_seconds
 from batchup.models.prices import Per, Priced, UnitPrice
 from batchup.source import Kind, Media, Size
 
 
-class Params(BaseModel):
+class Params(Described):
     """Base of every model's parameters: unknown names are faults, values are not coerced from text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Model(Protocol):
