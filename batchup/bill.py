@@ -10,6 +10,7 @@ import msgspec
 
 from batchup import events
 from batchup.history import IN_FLIGHT, History
+from batchup.models import FAL
 from batchup.source import Source
 
 EXACT = Decimal("1e-9")
@@ -35,6 +36,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         reserved_usd: What it may have cost besides, and no run will find out.
         in_flight: Whether a run will still collect it.
         lost: What was sent, where the answer was lost; else None.
+        provider: Who was asked.
     """
 
     request_id: str
@@ -47,6 +49,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reserved_usd: Decimal = Decimal(0)
     in_flight: bool = False
     lost: Mapping[str, Any] | None = None
+    provider: str = FAL
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -140,6 +143,7 @@ class _Fold:
 
     Attributes:
         labels: Task -> its input.
+        providers: Task -> its provider.
         sent: Submission -> what was sent.
         accepted: Submission -> request id; *owners* the other way round.
         charges: What each was charged.
@@ -147,6 +151,7 @@ class _Fold:
 
     history: History = field(default_factory=History)
     labels: dict[str, str] = field(default_factory=dict)
+    providers: dict[str, str] = field(default_factory=dict)
     sent: dict[_Submission, events.Submitting] = field(default_factory=dict)
     accepted: dict[_Submission, str] = field(default_factory=dict)
     owners: dict[str, _Submission] = field(default_factory=dict)
@@ -156,6 +161,7 @@ class _Fold:
         self.charges.add(event)
         if isinstance(event, events.Seen):
             self.labels[event.id] = Source(root=event.root, path=event.path, url=event.url).label
+            self.providers[event.id] = event.model.partition("/")[0]
         elif isinstance(event, events.Submitting):
             self.sent[event.id, event.attempt] = event
         elif isinstance(event, events.Submitted | events.Audited):
@@ -195,6 +201,7 @@ class _Fold:
                 reserved_usd=reserved.get(submission, Decimal(0)),
                 in_flight=record is not None and record.state in IN_FLIGHT and attempt == record.attempts,
                 lost=sent.body if request_id is None else None,
+                provider=self.providers.get(task, FAL),
             )
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from batchup import models
+from batchup import plugins
 from batchup.experience import Experience
 from batchup.manifest import Manifest
-from batchup.models.base import FalModel, Model
+from batchup.models import FAL
+from batchup.models.base import FalModel, Model, PricedModel
 from batchup.models.custom import custom
 from batchup.task import Task
 
@@ -39,7 +40,7 @@ class Catalogue:
         """Return the model called *name*.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is none that can be used.
         """
         if name not in self._found:
             self._found[name] = self._learned(self._priced(name, self._model(name)))
@@ -60,17 +61,18 @@ class Catalogue:
         if not task.cost_usd or not task.pixels:
             return task.cost_usd
         model = self.find(task.model)
-        if not isinstance(model, FalModel) or model.learned is None:
+        if not isinstance(model, PricedModel) or model.learned is None:
             return task.cost_usd
         stated = model.charged_usd(None, None, task.size)
         return task.cost_usd if stated is None else model.learned(task.pixels, stated)
 
     def _model(self, name: str) -> Model:
-        own = self._manifest.models.get(name.removeprefix("fal/")) if name.startswith("fal/") else None
-        return custom(name, own) if own is not None else models.find(name)
+        provider, _, stem = name.partition("/")
+        own = self._manifest.models.get(stem) if provider == FAL else None
+        return custom(name, own) if own is not None else plugins.find(name)
 
     def _priced(self, name: str, model: Model) -> Model:
-        if not isinstance(model, FalModel):
+        if not isinstance(model, PricedModel):
             return model
         given, live = self._manifest.prices.get(name), self._live_usd.get(name)
         if given is not None:
@@ -81,6 +83,6 @@ class Catalogue:
 
     def _learned(self, model: Model) -> Model:
         """Return the model with what is known of its charges, where they cannot be worked out."""
-        if self._experience is None or not isinstance(model, FalModel) or not model.is_priced_by_work:
+        if self._experience is None or not isinstance(model, PricedModel) or not model.is_priced_by_work:
             return model
         return replace(model, learned=partial(self._experience.charged_usd, model.name))

@@ -1,6 +1,5 @@
 """Lanes: from a plan and the run's limits to a lane for each provider."""
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ from batchup.lane import Lane
 from batchup.limits import Slots
 from batchup.manifest import Manifest
 from batchup.manifest.sections import Limits
+from batchup.models import FAL, LOCAL
 from batchup.outage import Outage
 from batchup.patience import Patience, Record
 from batchup.plan import Action, Plan
 from batchup.providers.base import Provider
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
-from batchup.provision import LOCAL, Tools, open_provider
+from batchup.provision import Tools, cores, open_provider, slots_of
 from batchup.retry import RetryPolicy
 from batchup.scribe import Scribe
 from batchup.source import Source
@@ -38,7 +38,6 @@ from batchup.workplace import Place, Watcher, Workplace
 if TYPE_CHECKING:
     from batchup.transport import Transport
 
-REMOTE_SLOTS = 8
 UPLOADS = 8
 DOWNLOADS = 8
 """Transfers at once: enough to keep the slots busy, few enough to leave the line to others."""
@@ -134,7 +133,7 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
 
 def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
     is_local = name == LOCAL
-    most = means.concurrency or means.manifest.run.concurrency or (cores() if is_local else REMOTE_SLOTS)
+    most = means.concurrency or means.manifest.run.concurrency or slots_of(name)
     # Uploads run ahead of the paid slots, and downloads after them.
     ahead, after = (most, most) if is_local else (UPLOADS, DOWNLOADS)
     caps = {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
@@ -146,7 +145,7 @@ def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
     )
     patience = _patience(means, provider)
     slots = Slots(most, means.clock, caps, means.log)
-    submissions = _submissions(means, provider, patience, slots)
+    submissions = _submissions(means, name, provider, patience, slots)
     attempts = Attempts(
         provider=provider,
         submissions=submissions,
@@ -197,7 +196,9 @@ def _patience(means: Means, provider: Provider) -> Patience:
     )
 
 
-def _submissions(means: Means, provider: Provider, patience: Patience, slots: Slots) -> Submissions:
+def _submissions(
+    means: Means, name: str, provider: Provider, patience: Patience, slots: Slots
+) -> Submissions:
     fal = means.manifest.fal
     return Submissions(
         provider,
@@ -208,12 +209,5 @@ def _submissions(means: Means, provider: Provider, patience: Patience, slots: Sl
         task_s=means.manifest.timeouts.task_s,
         settle_s=fal.settle_s,
         resubmit_below_usd=fal.resubmit_below_usd,
-        is_synchronous=fal.mode == "sync" and provider.durable,
+        is_synchronous=fal.mode == "sync" and name == FAL,
     )
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

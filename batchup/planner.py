@@ -13,6 +13,7 @@ from batchup.events import Done
 from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Skipped
 from batchup.manifest import Manifest
+from batchup.models import LOCAL, PROVIDERS
 from batchup.occupied import Occupied
 from batchup.order import ordered
 from batchup.plan import (
@@ -299,5 +300,9 @@ class _Planner:
 
 
 def _is_foreign(task: Task, action: Action) -> bool:
-    """Return whether this machine would fetch something from another one; a provider that does is another matter."""
-    return action is Action.HEAL or (bool(task.source.url) and task.provider == "local")
+    """Return whether something would be asked of another machine: by this one, or by a provider that is no part of it.
+
+    What fal fetches is another matter: it is a fal of our own then.
+    """
+    is_plugged_in = task.provider not in PROVIDERS
+    return action is Action.HEAL or is_plugged_in or (bool(task.source.url) and task.provider == LOCAL)

@@ -1,24 +1,29 @@
 """From a provider's name to a provider that works."""
 
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
+from batchup import plugins
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock
 from batchup.history import History
 from batchup.manifest import Manifest
+from batchup.models import FAL, LOCAL, PROVIDERS
+from batchup.models.base import FalModel
 from batchup.providers.base import Provider, Upload
+from batchup.providers.guard import Guarded
 from batchup.providers.local.pool import Pool
 from batchup.providers.local.provider import LocalProvider
+from batchup.providers.plugin import SLOTS, Supplies
 from batchup.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from batchup.transport import Transport
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,27 @@ def check_accounts(providers: Iterable[str], environment: Mapping[str, str]) -> 
         FatalError: There is no key, or none that can be sent.
         ManifestError: An address cannot be trusted with it.
     """
-    from batchup.providers.fal.settings import Settings
+    for name in sorted(providers):
+        if name == FAL:
+            from batchup.providers.fal.settings import Settings
 
-    if any(name != LOCAL for name in providers):
-        Settings.from_environment(environment)
+            Settings.from_environment(environment)
+        elif name != LOCAL:
+            plugins.installed().provider(name).check(environment)
+
+
+def slots_of(provider: str) -> int:
+    """Return how many tasks at a time a provider is given where nobody says another number."""
+    if provider in PROVIDERS:
+        return cores() if provider == LOCAL else SLOTS
+    return plugins.installed().provider(provider).slots
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def live_prices(
@@ -61,7 +83,7 @@ async def live_prices(
     clock: Clock,
     environment: Mapping[str, str],
 ) -> dict[str, Decimal]:
-    """Return those of the models whose unit price in USD is higher today than the table's.
+    """Return those of fal's models among *names* whose unit price in USD is higher today than the table's.
 
     A platform that cannot be asked changes nothing; what is missing of the account is found out by the first request.
     """
@@ -70,11 +92,13 @@ async def live_prices(
     from batchup.providers.fal.settings import Settings
 
     higher: dict[str, Decimal] = {}
+    asked = {name: model for name in names if isinstance(model := catalogue.find(name), FalModel)}
+    if not asked:
+        return higher
     settings = Settings.from_environment(environment)
     async with open_api(settings, connect_s=manifest.timeouts.connect_s, clock=clock) as api:
         platform = Platform(api, clock)
-        for name in names:
-            model = catalogue.fal(name)
+        for name, model in asked.items():
             if name in manifest.prices or model.price is None:
                 continue
             try:
@@ -95,9 +119,33 @@ async def open_provider(name: str, tools: Tools) -> AsyncIterator[Provider]:
     """
     if name == LOCAL:
         yield LocalProvider(tools.pool)
-    else:
+    elif name == FAL:
         async with _open_fal(tools) as provider:
             yield provider
+    else:
+        async with plugins.installed().provider(name).open(_supplies(tools)) as plugged_in:
+            yield Guarded(name, plugged_in)
+
+
+def _supplies(tools: Tools) -> Supplies:
+    assert tools.transport is not None
+    times = tools.manifest.timeouts
+    return Supplies(
+        environment=tools.environment,
+        clock=tools.clock,
+        transport=tools.transport,
+        pool=tools.pool,
+        model=tools.catalogue.find,
+        uploaded=partial(_uploaded, tools.history),
+        known=tools.history.requests,
+        connect_s=times.connect_s,
+        stall_s=times.stall_s,
+    )
+
+
+def _uploaded(history: History, sha256: str) -> Upload | None:
+    known = history.uploaded(sha256)
+    return Upload(known.sha256, known.url, known.expires_at) if known else None
 
 
 @asynccontextmanager
@@ -115,10 +163,6 @@ async def _open_fal(tools: Tools) -> AsyncIterator[Provider]:
     fal, retry = manifest.fal, manifest.retry
     settings = Settings.from_environment(tools.environment)
     assert tools.transport is not None
-
-    def uploaded(sha256: str) -> Upload | None:
-        known = tools.history.uploaded(sha256)
-        return Upload(known.sha256, known.url, known.expires_at) if known else None
 
     async with open_api(settings, connect_s=manifest.timeouts.connect_s, clock=clock) as api:
         queue = Queue(api)
@@ -139,6 +183,6 @@ async def _open_fal(tools: Tools) -> AsyncIterator[Provider]:
                     is_loopback(settings.queue.raw_host or ""),
                 ),
                 model=tools.catalogue.fal,
-                uploaded=uploaded,
+                uploaded=partial(_uploaded, tools.history),
                 known=tools.history.requests,
             )

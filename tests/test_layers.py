@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "batchup"
 # From the top to the ground. A module may import from its own layer and from those below it.
 LAYERS = [
     ["cli", "__main__"],
-    ["rehearsal", "dashboard"],
+    ["rehearsal", "dashboard", "testing"],
     ["__init__"],
     ["run", "progress", "report", "audience"],
     ["quote", "coverage", "forecast"],
@@ -41,7 +41,7 @@ LAYERS = [
         "summary",
     ],
     ["inputs", "courier", "finish", "naming", "figures", "throttle", "window", "bell", "control"],
-    ["ledger", "providers", "manifest"],
+    ["ledger", "providers", "manifest", "plugins"],
     ["disk", "media", "transport", "sidecar"],
     ["models"],
     ["events", "retry", "books", "experience", "standing", "fold"],

@@ -73,12 +73,16 @@ async def _attached(job: "Manifest", asked: _Asked) -> "tuple[Gone, str]":
     from batchup.clock import SystemClock
     from batchup.history import History
     from batchup.ledger import open_ledger
+    from batchup.models import FAL
+    from batchup.plan import provider_of
     from batchup.providers.fal.account import open_account
 
     clock = SystemClock()
     async with open_ledger(job.ledger_path, create=False) as ledger:
         history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
         found = _choose(asked, job, history)
+        if provider_of(found.seen.model) != FAL:
+            raise click.UsageError(escape(f"{found.label}: is no request to fal but to {found.seen.model}"))
         sent = await to_thread.run_sync(_submission, ledger, found, asked.request_id)
         async with open_account(os.environ, connect_s=job.timeouts.connect_s, clock=clock) as account:
             try:

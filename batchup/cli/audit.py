@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from batchup.providers.fal.platform import Past, Platform
     from batchup.verdict import Told
 
+_FAL = "fal"
+
 
 @click.command(
     short_help="Compare the ledger with the account's bill.",
@@ -49,7 +51,8 @@ def audit(manifest: Path, *, everything: bool, output: Output) -> int:
     if not job.ledger_path.exists():
         raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
     with open_view(job.ledger_path) as view:
-        sent = requests(view.replay())
+        every = requests(view.replay())
+    sent = _of_fal(every)
     told = anyio.run(_asked, job, sent)
     written, refused = anyio.run(_written, job, sent, told)
     found = Findings(job.name, sent, told, written)
@@ -58,10 +61,18 @@ def audit(manifest: Path, *, everything: bool, output: Output) -> int:
     elif not output.quiet:
         for line in found.lines(everything=everything):
             click.echo(line)
+    if len(sent) < len(every):
+        others = ", ".join(sorted({one.provider for one in every} - {_FAL}))
+        click.echo(escape(f"not compared: what {others} did; only fal's bill can be read"), err=True)
     if refused is not None:
         click.echo(escape(f"nothing was written: {refused}"), err=True)
         return EXIT_LEDGER
     return 0
+
+
+def _of_fal(sent: "Sequence[Request]") -> "list[Request]":
+    """Leave out what fal's bill says nothing about: it would look as if it had cost nothing."""
+    return [one for one in sent if one.provider == _FAL]
 
 
 async def _written(
@@ -82,7 +93,7 @@ async def _written(
     try:
         async with open_ledger(job.ledger_path, create=False) as ledger:
             # A run may have gone on while the account was asked.
-            sent = await to_thread.run_sync(lambda: requests(ledger.replay()))
+            sent = await to_thread.run_sync(lambda: _of_fal(requests(ledger.replay())))
             clear = verdicts(sent, told, clock.utc())
             if clear:
                 await ledger.append(*clear)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _SAID = {
     "gone": "is not known any more",
     "unconfirmed": "may have been accepted, or not",
     "unclear": "no answer",
+    "left": "its provider takes nothing back",
 }
 _NEVER_BILLED = frozenset({"requested"})
 
@@ -57,7 +59,7 @@ def cancel(manifest: Path, *, output: Output) -> int:
 async def _asked(job: "Manifest") -> "list[Answer]":
     from anyio import to_thread
 
-    from batchup.cancellation import Cancellation, in_flight
+    from batchup.cancellation import Cancellation, asks_fal, in_flight
     from batchup.clock import SystemClock
     from batchup.history import History
     from batchup.ledger import open_ledger
@@ -70,8 +72,12 @@ async def _asked(job: "Manifest") -> "list[Answer]":
         history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
         if not in_flight(history):
             return []
-        async with open_account(os.environ, connect_s=job.timeouts.connect_s, clock=clock) as account:
-            asking = Cancellation(history, account.queue, policy, clock)
+        async with AsyncExitStack() as stack:
+            queue = None
+            if asks_fal(history):
+                account = open_account(os.environ, connect_s=job.timeouts.connect_s, clock=clock)
+                queue = (await stack.enter_async_context(account)).queue
+            asking = Cancellation(history, queue, policy, clock)
             return [answer async for answer in asking.answers()]
 
 

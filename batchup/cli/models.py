@@ -12,6 +12,7 @@ from batchup.terminal import escape, table
 
 if TYPE_CHECKING:
     from batchup.models.base import Model
+    from batchup.plugins import Origin
 
 _LIMITS = (
     ("minimum", "from {}"),
@@ -27,7 +28,7 @@ _TYPES = {"integer": "whole number", "boolean": "true or false", "string": "text
 
 
 def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from batchup.models import names
+    from batchup.plugins import names
 
     return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
 
@@ -38,24 +39,63 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 @click.argument("name", required=False, shell_complete=_complete)
 @common
 def models(name: str | None, *, output: Output) -> int:
-    """List the models; with NAME, show its parameters with types, ranges and defaults."""
-    from batchup.manifest.wording import meant
-    from batchup.models import find, names
+    """List the models, also those that installed packages add; with NAME, show one's parameters with types and ranges.
 
-    if name is not None and name not in names():
-        raise click.UsageError(f"no model is called {escape(name)}{meant(name, names())}")
+    What an installed package declares and cannot be used is told on standard error, and left out.
+    """
+    from batchup import plugins
+
+    if name is not None:
+        model = _chosen(name)
+        lines = _portrait(model)
+        document = _document(model)
+    else:
+        found = [plugins.find(known) for known in plugins.names()]
+        broken = plugins.installed().broken()
+        for one in broken:
+            click.echo(escape(f"left out: {one}"), err=True)
+        lines = _list(found)
+        document = {
+            "models": [_document(model) for model in found],
+            "left_out": [
+                {"name": one.name, "from": _origin(one.origin), "message": one.why} for one in broken
+            ],
+        }
     if output.json:
-        everything = {"models": [_document(find(known)) for known in names()]}
-        print_json(everything if name is None else _document(find(name)))
+        print_json(document)
     elif not output.quiet:
-        for line in _list() if name is None else _portrait(find(name)):
+        for line in lines:
             click.echo(line)
     return 0
 
 
+def _chosen(name: str) -> "Model":
+    """Return the model called *name*.
+
+    Raises:
+        click.UsageError: There is none, or it cannot be used.
+    """
+    from batchup import plugins
+    from batchup.manifest.wording import meant
+
+    try:
+        return plugins.find(name)
+    except plugins.BrokenError as error:
+        raise click.UsageError(escape(f"{name} cannot be used; {error}")) from error
+    except KeyError as error:
+        raise click.UsageError(f"no model is called {escape(name)}{meant(name, plugins.names())}") from error
+
+
+def _origin(origin: "Origin") -> dict[str, Any]:
+    return {"package": origin.package, "version": origin.version, "built_in": origin.built_in}
+
+
 def _document(model: "Model") -> dict[str, Any]:
+    from batchup.plugins import origin
+
     return {
         "name": model.name,
+        "from": _origin(origin(model.name)),
         "kind": model.kind,
         "summary": model.summary,
         "price": model.price_note,
@@ -63,21 +103,22 @@ def _document(model: "Model") -> dict[str, Any]:
     }
 
 
-def _list() -> Iterator[str]:
-    from batchup.models import find, names
+def _list(found: "list[Model]") -> Iterator[str]:
+    from batchup.plugins import origin
 
-    found = [find(name) for name in names()]
-    rows = [[model.name, model.kind, model.summary, model.price_note] for model in found]
+    rows = [
+        [model.name, model.kind, model.summary, model.price_note, str(origin(model.name))] for model in found
+    ]
     # A sentence is worth its room: a narrow terminal breaks it, and nothing is cut.
-    yield from table(rows, ["model", "takes", "what it does", "price"], columns=1000)
+    yield from table(rows, ["model", "takes", "what it does", "price", "from"], columns=1000)
     yield ""
     yield "batchup models NAME shows a model's parameters."
 
 
 def _portrait(model: "Model") -> Iterator[str]:
     """Yield all that a person needs to use one model."""
-    yield f"{model.name}: {model.summary}"
-    yield f"  takes {model.kind}s; {model.price_note}"
+    yield escape(f"{model.name}: {model.summary}")
+    yield escape(f"  takes {model.kind}s; {model.price_note}; {_whence(model.name)}")
     yield ""
     schema = model.params.model_json_schema()
     width = max(map(len, schema.get("properties", {})), default=0)
@@ -90,6 +131,13 @@ def _portrait(model: "Model") -> Iterator[str]:
     yield "In a manifest:"
     yield ""
     yield from (f"  {line}" for line in _example(model))
+
+
+def _whence(name: str) -> str:
+    from batchup.plugins import origin
+
+    found = origin(name)
+    return str(found) if found.built_in else f"from {found}"
 
 
 def _described(text: str, indent: int) -> Iterator[str]:

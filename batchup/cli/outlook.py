@@ -8,11 +8,10 @@ from decimal import Decimal
 from batchup.coverage import Caps, Coverage, cover
 from batchup.forecast import Forecast, Pace, forecast
 from batchup.history import History
-from batchup.lanes import REMOTE_SLOTS, cores
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_duration, format_usd
 from batchup.plan import Plan, provider_of
-from batchup.provision import LOCAL
+from batchup.provision import slots_of
 from batchup.terminal import count
 from batchup.window import Window
 
@@ -54,8 +53,7 @@ def look_ahead(
     asked = manifest.run
     coverage = cover(plan, Caps.of(manifest, cap_usd), history, asked.order)
     slots = {
-        name: concurrency or asked.concurrency or (cores() if name == LOCAL else REMOTE_SLOTS)
-        for name in map(provider_of, plan.models)
+        name: concurrency or asked.concurrency or slots_of(name) for name in map(provider_of, plan.models)
     }
     window = Window.of(asked.window) if asked.window else None
     return Outlook(

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from batchup import models, plugins
 from batchup.errors import Fault
 from batchup.manifest import template
 from batchup.manifest.mistakes import sentence
 from batchup.manifest.syntax import Document, Loc
 from batchup.manifest.wording import found, meant, printable
-from batchup.models import find, names
+from batchup.models import FAL
 from batchup.models.base import Params
 
 
@@ -34,8 +35,7 @@ class Choices:
         top = document.value
         matrix = _mapping(top.get("matrix"))
         self._document = document
-        self._own = {f"fal/{name}" for name in _mapping(top.get("models"))}
-        self._known = (*names(), *sorted(self._own))
+        self._own = {f"{FAL}/{name}" for name in _mapping(top.get("models"))}
         self._base = _choice(top, ())
         self._rules = [_choice(rule, ("rules", n)) for n, rule in enumerate(_items(top.get("rules")))]
         self._varied = [
@@ -67,7 +67,7 @@ class Choices:
     def _names(self) -> Iterator[Fault]:
         """Yield a fault for every model that does not exist, and every own one that hides a built-in one."""
         for choice in (self._base, *self._varied, *self._rules):
-            if choice.model and choice.model not in self._known:
+            if choice.model and not self._knows(choice.model):
                 loc = (*choice.loc, "model")
                 yield self._document.fault(self._document.written(loc), self._no_model(choice.model))
         run = _mapping(self._document.value.get("run"))
@@ -76,14 +76,23 @@ class Choices:
             (("prices",), self._document.value.get("prices")),
         ):
             for name in _mapping(keys):
-                if name not in self._known:
+                if not self._knows(name):
                     yield self._document.fault((*loc, name), self._no_model(name), at_key=True)
-        for name in sorted(self._own & set(names())):
-            loc = ("models", name.removeprefix("fal/"))
+        for name in sorted(self._own & set(models.names())):
+            loc = ("models", name.partition("/")[2])
             yield self._document.fault(loc, f"{name} is built in; choose another name", at_key=True)
 
     def _no_model(self, name: str) -> str:
-        return f"{found(name)} is no model{meant(name, self._known)}"
+        try:
+            plugins.find(name)
+        except plugins.BrokenError as error:
+            return f"{found(name)} cannot be used; {error}"
+        except KeyError:
+            pass
+        return f"{found(name)} is no model{meant(name, (*plugins.names(), *sorted(self._own)))}"
+
+    def _knows(self, name: str) -> bool:
+        return name in self._own or self._class(name) is not None
 
     def _base_faults(self) -> Iterator[Fault]:
         if self._base.model:
@@ -199,7 +208,7 @@ class Choices:
         classes = [self._class(model) for model in self._in_play]
         written = {param for choice in (self._base, *self._varied, *self._rules) for param in choice.params}
         # An unknown model's parameters are unknown; its name is a fault already.
-        if not self._in_play or any(model not in self._known for model in self._in_play):
+        if not self._in_play or any(not self._knows(model) for model in self._in_play):
             return
         params = {param for one in classes if one for param in one.model_fields} | written | set(self._matrix)
         for field in dict.fromkeys(fields):
@@ -209,7 +218,12 @@ class Choices:
 
     def _class(self, model: str) -> type[Params] | None:
         """Return a model's parameters; None where anything goes."""
-        return find(model).params if model in names() and model not in self._own else None
+        if model in self._own:
+            return None
+        try:
+            return plugins.find(model).params
+        except KeyError:
+            return None
 
 
 def _choice(value: Any, loc: Loc) -> _Choice:

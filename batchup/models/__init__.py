@@ -1,4 +1,4 @@
-"""The models, found by their files: ``models/local/lanczos_video.py`` is ``local/lanczos-video``."""
+"""The built-in models, found by their files: ``models/local/lanczos_video.py`` is ``local/lanczos-video``."""
 
 import importlib
 import pkgutil
@@ -7,12 +7,15 @@ from pathlib import Path
 
 from batchup.models.base import Model
 
-PROVIDERS = ("fal", "local")
+FAL = "fal"
+LOCAL = "local"
+PROVIDERS = (FAL, LOCAL)
+"""Those that are built in; :mod:`batchup.plugins` knows of others."""
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the names of all models that are part of the package, sorted. Imports none of them."""
+    """Return the names of all models that are built in, sorted. Imports none of them."""
     here = Path(__file__).parent
     return tuple(
         sorted(
@@ -25,7 +28,7 @@ def names() -> tuple[str, ...]:
 
 @cache
 def find(name: str) -> Model:
-    """Return the model called *name*.
+    """Return the built-in model called *name*.
 
     Raises:
         KeyError: There is no such model; :func:`names` has those that there are.

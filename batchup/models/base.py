@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import ConfigDict
 
@@ -17,6 +18,20 @@ class Params(Described):
     """Base of every model's parameters: unknown names are faults, values are not coerced from text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    apart: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that make no other task: where something lies, how fast it goes."""
+
+    def settled(self, folder: Path) -> Self:  # noqa: ARG002 - most have nothing to settle
+        """Return the same with what only this machine's disk can tell.
+
+        Args:
+            folder: What relative paths start from.
+
+        Raises:
+            ValueError: What they name is not there or broken: the rest of a sentence about the parameters.
+        """
+        return self
 
 
 class Model(Protocol):
@@ -79,6 +94,8 @@ class LocalModel:
         work: ``package.module:function`` that does the work, imported in the worker process only. See
             :class:`batchup.providers.local.work.Work` for what it is given.
         memory_bytes: Estimated peak memory of one task in bytes.
+        home: The device that a task needs for itself, so that one runs at a time, in a process that stays; none for
+            what runs anywhere.
     """
 
     name: str
@@ -90,6 +107,7 @@ class LocalModel:
     ext_of: Callable[[Any, Media | None, str], str]
     refusal: Callable[[Any, Media], str | None]
     memory_bytes: Callable[[Any, Media], int]
+    home: Callable[[Any], str] | None = None
     endpoint: str = ""
 
     def size(self, params: Any, media: Media) -> Size | None:
@@ -115,15 +133,13 @@ class LocalModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FalModel:
-    """A model that runs on fal, for money.
+class PricedModel:
+    """A model with a price, that its provider runs wherever that is.
 
     Attributes:
-        app: Id of its endpoint on fal, with the sub-path: ``fal-ai/seedvr/upscale/image``.
-        input: The parameter that takes the input's URL.
-        output: Path to the file in the answer, with dots: ``image``, ``images.0``.
-        price: Of one unit; None where nobody has said it.
-        quantity: How many units one output is.
+        price: Of one unit; None where nobody has said it, and a price of 0 USD where it is free.
+        quantity: How many units one output is; by default what the price's unit means for this kind.
+        endpoint: As :attr:`Model.endpoint`.
         learned: Takes the pixels that come out and the price that is to be expected by what is said of the model.
             Gives the price by what earlier tasks were charged, where only the work tells it.
     """
@@ -132,14 +148,11 @@ class FalModel:
     kind: Kind
     params: type[Params]
     summary: str
-    app: str
-    input: str
-    output: str
     size_of: Callable[[Any, Media], Size | None]
     ext_of: Callable[[Any, Media | None, str], str]
     refusal: Callable[[Any, Media], str | None]
     price: UnitPrice | None
-    quantity: Quantity
+    quantity: Quantity | None = None
     endpoint: str = ""
     learned: Callable[[int, Decimal], Decimal] | None = None
 
@@ -154,24 +167,6 @@ class FalModel:
     def refuse(self, params: Any, media: Media) -> str | None:
         """See :meth:`Model.refuse`."""
         return self.refusal(params, media)
-
-    def body(self, params: Params, url: str) -> dict[str, Any]:
-        """Return what is sent: the input's URL and all parameters that have a value, whole numbers without a fraction."""
-        given = {name: _plain(value) for name, value in params.model_dump().items() if value is not None}
-        return {**given, self.input: url}
-
-    def file(self, answer: Any) -> Mapping[str, Any] | None:
-        """Return the file that an answer holds: its ``url`` and often ``content_type``, ``width`` and ``height``.
-
-        None if there is none where :attr:`output` says.
-        """
-        for part in self.output.split("."):
-            if isinstance(answer, list) and part.isdecimal() and int(part) < len(answer):
-                answer = answer[int(part)]
-            else:
-                answer = answer.get(part) if isinstance(answer, dict) else None
-        found = {"url": answer} if isinstance(answer, str) else answer
-        return found if isinstance(found, dict) and isinstance(found.get("url"), str) else None
 
     def units(self, params: Any, media: Media | None) -> Decimal | None:
         """Return how many units of its price one task is; None where it cannot be known beforehand."""
@@ -194,7 +189,7 @@ class FalModel:
     @property
     def is_priced_by_work(self) -> bool:
         """Whether only the work tells the price: beforehand it is an estimate."""
-        return self.quantity is compute_seconds
+        return self._quantity is compute_seconds
 
     def charged_usd(
         self,
@@ -204,21 +199,21 @@ class FalModel:
         billable_units: Decimal | None = None,
         unit_usd: Decimal | None = None,
     ) -> Decimal | None:
-        """Return what was really billed in USD; None where neither fal nor the output tells.
+        """Return what was really billed in USD; None where neither the provider nor the output tells.
 
         Args:
             params: An instance of :attr:`params`.
             media: The input; for a URL the output, which lasts as long.
             size: Of the output.
-            billable_units: What fal says it billed.
+            billable_units: What the provider says it billed.
             unit_usd: Price of one unit, in place of the one that was read.
         """
         if billable_units is not None:
             return self._usd(billable_units, unit_usd)
-        priced = self.quantity(self.price, params, media, size) if self.price else None
+        priced = self._counted(params, media, size)
         return self._usd(priced.units if priced else None, unit_usd)
 
-    def repriced(self, usd: Decimal, per: Per | None = None) -> "FalModel":
+    def repriced(self, usd: Decimal, per: Per | None = None) -> Self:
         """Return the same model at another price.
 
         Args:
@@ -237,14 +232,54 @@ class FalModel:
         return str(self.price) if self.price else "unknown"
 
     def _priced(self, params: Any, media: Media | None) -> Priced | None:
-        if self.price is None:
+        return self._counted(params, media, self.size(params, media) if media else None)
+
+    def _counted(self, params: Any, media: Media | None, size: Size | None) -> Priced | None:
+        if self.price is None or self._quantity is None:
             return None
-        return self.quantity(self.price, params, media, self.size(params, media) if media else None)
+        return self._quantity(self.price, params, media, size)
+
+    @property
+    def _quantity(self) -> Quantity | None:
+        return self.quantity or (FLAT[self.kind][self.price.per] if self.price else None)
 
     def _usd(self, units: Decimal | None, unit_usd: Decimal | None) -> Decimal | None:
         usd = unit_usd if unit_usd is not None else self.price.usd if self.price else None
         # What is free is free, however much of it there is.
         return usd if usd == 0 else usd * units if usd is not None and units is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FalModel(PricedModel):
+    """A model that runs on fal.
+
+    Attributes:
+        app: Id of its endpoint on fal, with the sub-path: ``fal-ai/seedvr/upscale/image``.
+        input: The parameter that takes the input's URL.
+        output: Path to the file in the answer, with dots: ``image``, ``images.0``.
+    """
+
+    app: str
+    input: str
+    output: str
+
+    def body(self, params: Params, url: str) -> dict[str, Any]:
+        """Return what is sent: the input's URL and all parameters that have a value, whole numbers without a fraction."""
+        given = {name: _plain(value) for name, value in params.model_dump().items() if value is not None}
+        return {**given, self.input: url}
+
+    def file(self, answer: Any) -> Mapping[str, Any] | None:
+        """Return the file that an answer holds: its ``url`` and often ``content_type``, ``width`` and ``height``.
+
+        None if there is none where :attr:`output` says.
+        """
+        for part in self.output.split("."):
+            if isinstance(answer, list) and part.isdecimal() and int(part) < len(answer):
+                answer = answer[int(part)]
+            else:
+                answer = answer.get(part) if isinstance(answer, dict) else None
+        found = {"url": answer} if isinstance(answer, str) else answer
+        return found if isinstance(found, dict) and isinstance(found.get("url"), str) else None
 
 
 def _plain(value: Any) -> Any:

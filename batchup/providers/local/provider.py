@@ -11,8 +11,8 @@ import msgspec
 
 from batchup.disk import translated
 from batchup.errors import RejectedError
-from batchup.models import find
 from batchup.models.base import LocalModel
+from batchup.plugins import find
 from batchup.providers.base import Completed, Job, Request, Ticket
 from batchup.providers.local.pool import Pool
 from batchup.providers.local.work import Work
@@ -27,7 +27,7 @@ class LocalProvider:
     durable: bool = False
     takes_urls: bool = False
 
-    def endpoint(self, model: str) -> str:  # noqa: ARG002 - all are shipped
+    def endpoint(self, model: str) -> str:  # noqa: ARG002 - no local model has one
         """None."""
         return ""
 
