@@ -1,0 +1,20 @@
+"""A scheduler's address, as manifests and the command line write it."""
+
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+
+def trouble(address: str) -> str:
+    """Return why *address* cannot be used, as the end of a sentence; empty if it can be tried."""
+    parts = urlsplit(address)
+    try:
+        is_one = (
+            parts.scheme in {"tcp", "tls"} and bool(parts.hostname) and bool(parts.port) and not parts.path
+        )
+    except ValueError:  # a port that is no number
+        is_one = False
+    if not is_one:
+        return f'"{address}" is no address of a scheduler; write tcp://host:8786, or tls://host:8786'
+    if find_spec("distributed") is None:
+        return "workers on other machines need Dask: pip install 'batchup[cluster]'"
+    return ""

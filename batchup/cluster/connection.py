@@ -1,0 +1,238 @@
+"""The connection: from a scheduler's address to an engine with workers, told of who comes and who goes."""
+
+import logging
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from batchup.cluster.call import ABOUT, OPEN, WORKERS, pack
+from batchup.cluster.engine import Engine
+from batchup.cluster.identity import account, code
+from batchup.cluster.members import Member
+from batchup.errors import FatalError, Fault, ManifestError
+from batchup.manifest import Manifest
+from batchup.provision import LOCAL
+
+CONNECT_S = 10.0
+WORKERS_S = 30.0
+"""How long the first worker is waited for."""
+LOOK_EVERY_S = 1.0
+TLS = "BATCHUP_CLUSTER_TLS"
+"""Environment variable: a folder with ``ca.pem``, ``cert.pem`` and ``key.pem``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run wants of a cluster.
+
+    Attributes:
+        address: Of the scheduler, ``tcp://host:port`` or ``tls://host:port``.
+        providers: Whose tasks there are; any but ``local`` needs the account's key.
+        environment: Holds it, and where the certificates are.
+        tell: Called with what a person wants to know.
+    """
+
+    manifest: Manifest
+    address: str
+    providers: AbstractSet[str]
+    environment: Mapping[str, str]
+    tell: Callable[[str], None]
+
+    def refused(self, message: str) -> ManifestError:
+        """Return the error of a cluster that cannot be used."""
+        return ManifestError([Fault("", 0, 0, f"cluster {self.address}: {message}")])
+
+
+@asynccontextmanager
+async def open_engine(wanted: Wanted) -> AsyncIterator[Engine]:
+    """Give an engine with at least one worker while the block lasts.
+
+    Raises:
+        ManifestError: The cluster cannot be used.
+        FatalError: Its scheduler went away.
+    """
+    scratch = wanted.manifest.ledger_path.with_suffix(".cluster")
+    await to_thread.run_sync(_made_empty, scratch)
+    try:
+        async with _open_client(wanted) as client, anyio.create_task_group() as group:
+            run = secrets.token_hex(6)
+            engine = Engine(client, run, scratch, group)
+            newcomers = _Newcomers(wanted, client, engine, run, scratch)
+            await newcomers.begin(group)
+            group.start_soon(_watch, client, wanted.address)
+            yield engine
+            group.cancel_scope.cancel()
+    finally:
+        await to_thread.run_sync(shutil.rmtree, scratch, True)
+
+
+def _made_empty(folder: Path) -> None:
+    """Make a folder, without what a killed run left in it. The ledger's lock makes it ours."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+@asynccontextmanager
+async def _open_client(wanted: Wanted) -> AsyncIterator[Any]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise wanted.refused("run.cluster and --cluster need Dask: pip install 'batchup[cluster]'") from error
+    # What Dask says of lost connections is said by us, once.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = await Client(
+            wanted.address,
+            asynchronous=True,
+            set_as_default=False,
+            timeout=CONNECT_S,
+            security=security(wanted),
+        )
+    # Dask raises OSError for no connection, ValueError and TypeError for addresses, ssl's for certificates.
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise wanted.refused(f"no scheduler answers there: {error}") from error
+    try:
+        await _check_fence(wanted, client)
+        yield client
+    finally:
+        with anyio.move_on_after(CONNECT_S, shield=True):
+            await client.close(timeout=1)
+
+
+async def _check_fence(wanted: Wanted, client: Any) -> None:
+    try:
+        theirs = await getattr(client.scheduler, ABOUT)()
+    # Dask raises whatever the other side raised, and AttributeError or ValueError for an unknown question.
+    except Exception as error:
+        raise wanted.refused(
+            "its scheduler was started without --preload batchup.cluster.fence; `batchup cluster` shows how"
+        ) from error
+    if theirs != code():
+        raise wanted.refused(f"its scheduler runs batchup {theirs}, this is {code()}: update one of them")
+
+
+def security(wanted: Wanted) -> Any:
+    """Return the certificates that are shown and asked for; None for none."""
+    from distributed import Security
+
+    folder = wanted.environment.get(TLS)
+    if not wanted.address.startswith("tls://"):
+        return None
+    if not folder:
+        return Security(require_encryption=True)  # Dask's own settings say where they are
+    ca, cert, key = (str(Path(folder).expanduser() / name) for name in ("ca.pem", "cert.pem", "key.pem"))
+    missing = [name for name in (ca, cert, key) if not Path(name).is_file()]
+    if missing:
+        raise wanted.refused(f"{TLS} names a folder without {missing[0]}")
+    return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)
+
+
+async def _watch(client: Any, address: str) -> None:
+    """End the run when the scheduler is gone: nothing can be asked any more of what is under way."""
+    while client.status == "running":
+        await anyio.sleep(LOOK_EVERY_S)
+    message = f"the cluster's scheduler at {address} is gone; start it and run again, which goes on where this stopped"
+    raise FatalError(message, stopped="account")
+
+
+class _Newcomers:
+    """Looks at each worker that comes before it is given anything."""
+
+    def __init__(self, wanted: Wanted, client: Any, engine: Engine, run: str, scratch: Path) -> None:
+        self._wanted, self._client, self._engine, self._run = wanted, client, engine, run
+        self._token = scratch / secrets.token_hex(16)
+        self._nonce = secrets.token_hex(16)
+        self._asked: set[str] = set()
+        self._refused: list[str] = []
+        self._looked = anyio.Event()
+
+    async def begin(self, group: TaskGroup) -> None:
+        """Hear of workers from now on, and return when there is one to work with."""
+        await to_thread.run_sync(self._token.touch)
+
+        async def heard(event: tuple[float, Mapping[str, str]]) -> None:
+            _, told = event
+            if "gone" in told:
+                self._gone(told["gone"])
+            else:
+                group.start_soon(self._look, told["came"])
+
+        self._client.subscribe_topic(WORKERS, heard)
+        self._client.subscribe_topic(f"batchup-{self._run}", self._engine.heard)
+        known = await self._client.scheduler.identity()
+        async with anyio.create_task_group() as first:
+            for address in known["workers"]:
+                first.start_soon(self._look, address)
+        if not self._engine.members.slots and not self._refused:
+            self._wanted.tell(f"waiting for a worker at {self._wanted.address}")
+        with anyio.move_on_after(0.0 if self._refused else WORKERS_S):
+            await self._looked.wait()
+        if not self._engine.members.slots:
+            why = "; ".join(self._refused) or "it has no worker; `batchup cluster` shows how to start one"
+            raise self._wanted.refused(why)
+        has_account = any(member.has_account for member in self._engine.members)
+        if self._wanted.providers - {LOCAL} and not has_account:
+            raise self._wanted.refused(
+                "no worker's environment has this machine's FAL_KEY and addresses of fal"
+            )
+
+    def _gone(self, address: str) -> None:
+        self._asked.discard(address)
+        if self._engine.gone(address):
+            self._wanted.tell(f"worker {address} is gone{self._rest()}")
+
+    def _rest(self) -> str:
+        return "" if self._engine.members.slots else ": what is left waits for another"
+
+    async def _look(self, address: str) -> None:
+        """Take in a worker, or say why not."""
+        if address in self._asked:
+            return
+        self._asked.add(address)
+        try:
+            worker = self._client.rpc(address)
+            about = await getattr(worker, ABOUT)(nonce=self._nonce, token=str(self._token))
+            reason = self._reason(about)
+            if not reason:
+                await getattr(worker, OPEN)(run=f"batchup-{self._run}", manifest=pack(self._wanted.manifest))
+        # Dask raises whatever the other side raised, and its own for who has gone meanwhile.
+        except Exception as error:  # noqa: BLE001 - see above: it is told, and the worker not used
+            reason = f"it was not started with --preload batchup.cluster.worker, or does not answer ({error})"
+        if reason:
+            self._refused.append(f"worker {address}: {reason}")
+            self._wanted.tell(f"worker {address} gets nothing to do: {reason}")
+            return
+        if address in self._asked:
+            self._engine.members.came(self._member(address, about))
+            self._looked.set()
+
+    def _reason(self, about: Mapping[str, Any]) -> str:
+        if about["code"] != code():
+            return f"it runs batchup {about['code']}, this is {code()}: update one of them"
+        if LOCAL not in self._wanted.providers and not self._has_account(about):
+            return (
+                "its environment has no FAL_KEY, another one, or other addresses of fal than this machine's"
+            )
+        return ""
+
+    def _has_account(self, about: Mapping[str, Any]) -> bool:
+        return bool(about["account"]) and about["account"] == account(self._wanted.environment, self._nonce)
+
+    def _member(self, address: str, about: Mapping[str, Any]) -> Member:
+        return Member(
+            address,
+            {"work": about["slots"], "transfer": about["transfers"]},
+            about["labels"],
+            about["shares"],
+            self._has_account(about),
+            about["folder"],
+        )

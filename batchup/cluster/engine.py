@@ -1,0 +1,219 @@
+"""The engine: the coordinator's side of a cluster. Has errands run on workers, and tells apart what became of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from batchup.aside import aside
+from batchup.cluster.call import PREFIX, REVOKE, Call, Outcome, pack, perform, unpack
+from batchup.cluster.carriage import Carriage
+from batchup.cluster.loss import Lost
+from batchup.cluster.members import Kind, Member, Members
+from batchup.errors import SubmissionUnknown, TransientError
+
+LOST = 3
+"""Workers that one errand may take down with it before it is told as failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something that a worker is to do.
+
+    Attributes:
+        step: See :class:`batchup.cluster.call.Call`, likewise *name* and *memory_bytes*.
+        arguments: Makes the step's arguments from the places of its files, by their names here, on the worker.
+        reads: Files that it reads, on this machine.
+        writes: Files that it writes, which are there when it has succeeded.
+        scratch: Names of files that it may write meanwhile.
+        kind: What it takes of a worker.
+        label: What the worker must have beside.
+        account: Whether it needs the account's key.
+        may_cost: Whether it may be paid once it has been claimed.
+        tell: Hears how far it is, 0.0 to 1.0.
+    """
+
+    step: str
+    name: str
+    arguments: Callable[[Mapping[str, str]], tuple[Any, ...]]
+    reads: Mapping[str, Path] = field(default_factory=dict)
+    writes: Mapping[str, Path] = field(default_factory=dict)
+    scratch: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    kind: Kind = "work"
+    label: str = ""
+    account: bool = False
+    may_cost: bool = False
+    tell: Callable[[float], None] | None = None
+
+    def fits(self, member: Member) -> bool:
+        """Return whether *member* may do it at all."""
+        return member.has_account or not self.account
+
+
+@dataclass(eq=False, slots=True)
+class _Flight:
+    """One attempt under way.
+
+    Attributes:
+        tell: See :class:`Errand`.
+        over: Set when it is done, or will never be.
+        result: What it is done with.
+    """
+
+    member: Member
+    tell: Callable[[float], None] | None
+    over: anyio.Event = field(default_factory=anyio.Event)
+    result: bytes = b""
+
+
+class Engine:
+    """Runs errands on the workers of one cluster. Made by :func:`batchup.cluster.connection.open_engine`."""
+
+    def __init__(self, client: Any, run: str, scratch: Path, group: TaskGroup) -> None:
+        """Take what it works with.
+
+        Args:
+            client: Dask's, connected.
+            run: Name of this run, never used before.
+            scratch: Folder for what workers write, on the disk of the outputs.
+            group: For what nobody waits for.
+        """
+        self.members = Members()
+        self._client, self._run, self._scratch, self._group = client, run, scratch, group
+        self._flights: dict[str, _Flight] = {}
+        self._count = 0
+
+    async def do(self, errand: Errand) -> Any:
+        """Have an errand done and return what came of it; its files are in their places then.
+
+        Raises:
+            TaskError: As the step raised it. SubmissionUnknown: it may have been begun, and paid. TransientError,
+                ``worker_died``: it is free, and each worker that was given it was lost.
+            FatalError: As the step raised it.
+            OSError: Likewise, or a file cannot be read or written here.
+        """
+        lost = 0
+        while lost < LOST:
+            member = await self.members.take(errand.kind, errand.label, errand.fits)
+            self._count += 1
+            attempt = f"{PREFIX}{self._run}-{self._count}"
+            try:
+                return await self._given(member, attempt, errand)
+            except Lost as loss:
+                # Whose worker is gone before it began had no part in that.
+                lost += loss.begun or member in self.members
+            finally:
+                self.members.give_back(member, errand.kind, errand.label)
+        raise TransientError(f"{lost} workers in a row were lost over it", kind="worker_died")
+
+    async def _given(self, member: Member, attempt: str, errand: Errand) -> Any:
+        """Give an errand to a worker and return what came of it.
+
+        Raises:
+            Lost: Nothing will come of it.
+        """
+        carriage = None if member.shares else Carriage(self._client.rpc(member.address), attempt)
+        flight = self._flights[attempt] = _Flight(member, errand.tell)
+        future = None
+        try:
+            if carriage is not None:
+                for name, file in errand.reads.items():
+                    await carriage.send(name, file)
+            call = self._call(member, attempt, errand)
+            future = self._client.submit(
+                perform,
+                pack(call),
+                key=attempt,
+                workers=[member.address],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+            outcome = await self._outcome(attempt, flight, errand)
+            if carriage is not None and outcome.error == "OSError":
+                message = f"worker {member.address} has trouble with its own disk: {outcome.details[1]}"
+                raise TransientError(message, kind="worker_refused")
+            value = outcome.get()
+            for name, written, file in zip(errand.writes, call.writes, errand.writes.values(), strict=False):
+                await self._put(carriage, name, Path(written), file)
+            return value
+        finally:
+            del self._flights[attempt]
+            if future is not None:
+                future.release()  # The fence forgets it, and the worker stops if it is still at it.
+            if carriage is not None:
+                self._group.start_soon(carriage.clear)
+
+    def _call(self, member: Member, attempt: str, errand: Errand) -> Call:
+        away, written = Path(member.folder) / attempt, (*errand.writes, *errand.scratch)
+        if member.shares:
+            reads = {name: str(file) for name, file in errand.reads.items()}
+            writes = {name: str(self._scratch / f"{attempt}-{name}") for name in written}
+        else:
+            reads, writes = ({name: str(away / name) for name in names} for names in (errand.reads, written))
+        return Call(
+            attempt,
+            errand.step,
+            errand.name,
+            errand.arguments({**reads, **writes}),
+            errand.memory_bytes,
+            stoppable=not errand.may_cost,
+            tells=errand.tell is not None,
+            writes=tuple(writes.values()),
+        )
+
+    async def _outcome(self, attempt: str, flight: _Flight, errand: Errand) -> Outcome:
+        """Wait for the outcome of an attempt.
+
+        Raises:
+            Lost: There is none, and it is free or was never begun.
+            SubmissionUnknown: There is none, and it may have been paid.
+        """
+        await flight.over.wait()
+        state, result = "done", flight.result
+        if not result:
+            state, result = await getattr(self._client.scheduler, REVOKE)(attempt=attempt)
+        if state == "done":
+            outcome: Outcome = unpack(result)
+            return outcome
+        if state == "claimed" and errand.may_cost:
+            raise SubmissionUnknown(
+                f"worker {flight.member.address} was lost while it submitted", kind="worker_lost"
+            )
+        raise Lost(begun=state == "claimed")
+
+    async def _put(self, carriage: Carriage | None, name: str, written: Path, file: Path) -> None:
+        """Bring what a worker has written to where it belongs."""
+        if carriage is not None:
+            written = self._scratch / f"{file.name}-{name}"
+            await carriage.bring(name, written)
+        try:
+            await aside(written.replace, file)
+        except FileNotFoundError as error:
+            message = f"a worker says that it has written {written}, and it cannot be seen here"
+            raise TransientError(message, kind="output_missing") from error
+
+    async def heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Take in what the scheduler tells of this run's attempts."""
+        _, told = event
+        flight = self._flights.get(told["attempt"])
+        if flight is None:
+            return
+        if "told" in told:
+            if flight.tell is not None:
+                flight.tell(told["told"])
+        else:
+            flight.result = told.get("result", b"")
+            flight.over.set()
+
+    def gone(self, address: str) -> bool:
+        """Take in that a worker is gone; return whether it was known."""
+        known = self.members.gone(address)
+        for flight in self._flights.values():
+            if flight.member.address == address:
+                flight.over.set()
+        return known

@@ -1,0 +1,13 @@
+"""Loss: what happens to an attempt whose worker is gone."""
+
+
+class Lost(Exception):  # noqa: N818 - what happened, and nobody's fault
+    """Nothing will come of an attempt.
+
+    Attributes:
+        begun: Whether the worker had begun it.
+    """
+
+    def __init__(self, *, begun: bool) -> None:
+        super().__init__("a worker was lost")
+        self.begun = begun

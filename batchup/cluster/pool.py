@@ -1,0 +1,59 @@
+"""A pool whose processes are on other machines: takes the place of a local one, for work and for examinations."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from batchup.cluster.engine import Engine, Errand
+from batchup.providers.local.pool import Pool
+
+GPU = "GPU"
+"""Label of workers that are given what needs a device, if there are any: ``dask worker --resources GPU=1``."""
+
+
+class ClusterPool(Pool):
+    """Has functions called by workers."""
+
+    def __init__(self, here: Pool, engine: Engine) -> None:  # it has no processes of its own
+        """Take where functions are called.
+
+        Args:
+            here: For what concerns files that only this machine sees.
+            engine: For everything else.
+        """
+        self._here, self._engine = here, engine
+
+    async def call(
+        self,
+        function: str,
+        argument: msgspec.Struct | Mapping[str, Any],
+        *,
+        memory_bytes: int = 0,
+        tell: Callable[[float], None] | None = None,
+        home: str = "",
+    ) -> Any:
+        """See :meth:`batchup.providers.local.pool.Pool.call`; *memory_bytes* are compared with the worker's memory."""
+        members = self._engine.members
+        source, output = getattr(argument, "source", ""), getattr(argument, "output", "")
+        is_work = bool(source and output)
+        if not is_work and not all(member.shares for member in members):
+            return await self._here.call(function, argument, memory_bytes=memory_bytes, tell=tell, home=home)
+
+        def arguments(places: Mapping[str, str]) -> tuple[Any, ...]:
+            return (replace(argument, **places) if is_work else argument, home)
+
+        return await self._engine.do(
+            Errand(
+                "pool",
+                function,
+                arguments,
+                reads={"source": Path(source)} if is_work else {},
+                writes={"output": Path(output)} if is_work else {},
+                memory_bytes=memory_bytes,
+                label=GPU if home and members.has_label(GPU) else "",
+                tell=tell,
+            )
+        )
