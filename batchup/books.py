@@ -75,6 +75,11 @@ class Books:
         if amount:
             self._billed.add((key, attempt))
 
+    def remember(self, model: str, amount: Decimal) -> None:
+        """Count what a submission cost whose task was forgotten."""
+        self.money.charged += amount
+        self._money(model).charged += amount
+
     def reserve(self, model: str, key: bytes, amount: Decimal) -> None:
         """Have so much in reserve for a task, in place of what was."""
         old = self._reserved.pop(key, None)

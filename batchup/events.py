@@ -229,12 +229,14 @@ class Audited(Event, frozen=True, kw_only=True, tag="audited"):
     Attributes:
         request_id: Where the ledger did not know it: the answer to the submission was lost.
         charged_usd: 0 where it was surely not billed. Nothing of it stays reserved.
+        model: Set where the task itself was forgotten, and only what it cost is remembered; *id* is nobody's then.
     """
 
     id: str
     attempt: int
     request_id: str = ""
     charged_usd: Decimal
+    model: str = ""
     at: datetime
 
 

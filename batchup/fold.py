@@ -161,6 +161,7 @@ class Fold:
         key = bytes.fromhex(line.id)
         record = self.records.get(key)
         if record is None:
+            self._forgotten(line)
             return
         self._books.bill(record.model, key, line.attempt, Decimal(line.charged_usd or 0))
         waits = record.state in {State.FAILED, State.HELD} and line.attempt == record.attempts
@@ -169,6 +170,13 @@ class Fold:
         if line.request_id and record.state is not State.HELD:
             # A held task's is still to be found, and collected.
             self.requests.add(line.request_id)
+
+    def _forgotten(self, line: _Line) -> None:
+        """Remember what a submission cost, of a task that nobody knows any more."""
+        if line.model:
+            self._books.remember(line.model, Decimal(line.charged_usd or 0))
+            if line.request_id:
+                self.requests.add(line.request_id)
 
     def _task(self, line: _Line) -> tuple[bytes, Record]:
         """Return a task's id and its record, which is made where it has none."""

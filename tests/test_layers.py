@@ -14,7 +14,7 @@ LAYERS = [
     ["__init__"],
     ["run", "progress", "report", "audience"],
     ["quote", "coverage", "forecast"],
-    ["survey", "rebuild"],
+    ["survey", "rebuild", "prune"],
     ["lanes", "steering"],
     ["dispatcher", "lane", "backlog"],
     ["attempt", "planner"],

@@ -13,6 +13,7 @@ import click
 
 from batchup.cli import EXIT_LEDGER, print_json
 from batchup.cli.attach import attach
+from batchup.cli.ledger_prune import prune
 from batchup.cli.ledger_rebuild import rebuild
 from batchup.cli.options import Output, common
 from batchup.errors import FatalError
@@ -36,6 +37,7 @@ def ledger() -> None:
 
 
 ledger.add_command(attach)
+ledger.add_command(prune)
 ledger.add_command(rebuild)
 
 
