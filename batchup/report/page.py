@@ -31,7 +31,21 @@ class About(msgspec.Struct, frozen=True):
     program: str
 
 
-def render(report: Report, gallery: Gallery, about: About, zone: tzinfo | None = None) -> str:
+class Question(msgspec.Struct, frozen=True):
+    """A question whose answer a run waits for: its words, where the answer goes, and the token that it needs."""
+
+    words: str
+    url: str
+    token: str
+
+
+def render(
+    report: Report,
+    gallery: Gallery,
+    about: About,
+    zone: tzinfo | None = None,
+    question: Question | None = None,
+) -> str:
     """Return the page.
 
     Args:
@@ -39,6 +53,7 @@ def render(report: Report, gallery: Gallery, about: About, zone: tzinfo | None =
         gallery: What it shows.
         about: The job.
         zone: Of the moments that it tells; None for this machine's.
+        question: Asked at its top.
     """
     style = _file("page/report.css") + _file(f"{_SLIDER}styles.css")
     scripts = [_slider(), _file("page/stage.js"), _file("page/viewer.js"), _file("page/gallery.js")]
@@ -52,7 +67,8 @@ def render(report: Report, gallery: Gallery, about: About, zone: tzinfo | None =
             charts=charts(report, zone),
             states=STATES,
             counts={state: sum(entry.state == state for entry in report.entries) for state in STATES},
-            policy=_policy([style], scripts),
+            question=question,
+            policy=_policy([style], scripts, question.url if question else "'none'"),
             style=_raw(style),
             scripts=[_raw(script) for script in scripts],
             data=_raw(_data(gallery)),
@@ -61,13 +77,16 @@ def render(report: Report, gallery: Gallery, about: About, zone: tzinfo | None =
     )
 
 
-def _policy(styles: list[str], scripts: list[str]) -> str:
+def _policy(styles: list[str], scripts: list[str], forms: str) -> str:
     """Return a content security policy: the scripts and styles of this page and no others, and no network at all.
+
+    Forms, if there are any, go to one address of this machine.
 
     Pictures are files: 'self' is how some browsers call those beside the page, and file: how the others do.
     """
     return (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' file: data:; media-src 'self' file:;"
+        f"default-src 'none'; base-uri 'none'; form-action {forms}; img-src 'self' file: data:;"
+        " media-src 'self' file:;"
         f" style-src {_hashes(styles)}; script-src {_hashes(scripts)}"
     )
 

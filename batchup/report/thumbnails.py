@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -22,6 +23,7 @@ IMAGE_BYTES = 6 << 30
 _OURS = re.compile(r"[0-9a-f]{24}\.(webp|jpg)")
 _VERSION = 1
 Tick = Callable[[int, int], None]
+_Running = dict[Future[bool], tuple[Job, int]]
 
 
 def key(path: str) -> str | None:
@@ -65,43 +67,67 @@ def _tidy(folder: Path, wanted: Collection[str]) -> None:
                 file.unlink()
 
 
-def _run(jobs: list[Job], tick: Tick) -> None:
-    """Make all; a file that kills its worker takes only those with it that were in the works."""
-    left = iter(jobs)
-    made = 0
-    while made < len(jobs):
-        with suppress(BrokenProcessPool):
-            for number in _pooled(left):
-                made += number
-                tick(made, len(jobs))
-            return
+def _run(jobs: Iterable[Job], tick: Tick) -> None:
+    left = deque(jobs)
+    ended, all_ = 0, len(left)
+    for number in _each(left):
+        ended += number
+        tick(ended, all_)
 
 
-def _pooled(jobs: Iterable[Job]) -> Iterable[int]:
+def _each(jobs: deque[Job], *, alone: bool = False) -> Iterator[int]:
     """Yield how many jobs have ended, now and then.
+
+    A file that kills its worker is found out by having each that was in the works made alone.
+    """
+    while jobs:
+        running: _Running = {}
+        try:
+            yield from _pooled(jobs, running, 1 if alone else min(MOST_WORKERS, os.cpu_count() or 1))
+        except BrokenProcessPool:
+            suspects = deque(job for job, _ in running.values())
+            if alone:
+                yield len(suspects)
+            else:
+                yield from _each(suspects, alone=True)
+
+
+def _pooled(jobs: deque[Job], running: _Running, workers: int) -> Iterator[int]:
+    """Yield how many jobs have ended, now and then.
+
+    Args:
+        jobs: To be made; each is taken out once it is in the works.
+        running: Empty; holds those that are in the works.
+        workers: Processes; a single one gets one job at a time.
 
     Raises:
         BrokenProcessPool: A worker died.
     """
-    workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    running: dict[Future[bool], int] = {}
-    # A fork would hold the locks of this process; started lazily, so that nothing to do costs nothing.
+    most = 4 * workers if workers > 1 else 1
+    # A fork would hold the locks of this process.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for job in jobs:
-            weight = weigh(job)
+        while jobs:
+            weight = weigh(jobs[0])
             if not 0 < weight <= IMAGE_BYTES:
+                jobs.popleft()
                 yield 1
                 continue
-            while running and (sum(running.values()) + weight > MOST_BYTES or len(running) >= 4 * workers):
+            while running and (_weight(running) + weight > MOST_BYTES or len(running) >= most):
                 yield _reap(running)
-            running[pool.submit(make, job)] = weight
+            # Taken out only then: what a broken pool refuses is still to be made.
+            running[pool.submit(make, jobs[0])] = jobs[0], weight
+            jobs.popleft()
         while running:
             yield _reap(running)
 
 
-def _reap(running: dict[Future[bool], int]) -> int:
+def _weight(running: _Running) -> int:
+    return sum(weight for _, weight in running.values())
+
+
+def _reap(running: _Running) -> int:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in done:
-        del running[future]
         future.result()
+        del running[future]
     return len(done)

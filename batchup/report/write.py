@@ -13,7 +13,7 @@ from batchup.report import gallery as galleries
 from batchup.report import thumbnails
 from batchup.report.gallery import Gallery
 from batchup.report.model import Report
-from batchup.report.page import About, render
+from batchup.report.page import About, Question, render
 from batchup.report.places import Places, folder_address
 from batchup.terminal import program
 
@@ -44,7 +44,11 @@ def thumbnails_of(file: Path) -> Path:
 
 
 def write(
-    report: Report, manifest: Manifest, file: Path, tick: Callable[[int, int], None] = lambda *_: None
+    report: Report,
+    manifest: Manifest,
+    file: Path,
+    tick: Callable[[int, int], None] = lambda *_: None,
+    question: Question | None = None,
 ) -> Written:
     """Write *report* as a page.
 
@@ -53,6 +57,7 @@ def write(
         manifest: Of the job.
         file: The page, absolute; replaced if it is there.
         tick: Called with how many thumbnails are made, and how many are to be.
+        question: Asked at its top.
 
     Raises:
         FatalError: The disk refuses.
@@ -69,7 +74,7 @@ def write(
         make_folders(file.parent)
         heavy = _embedded_bytes(cache, names) > MOST_EMBEDDED_BYTES
         gallery = _beside(gallery, cache, file, names) if heavy else _within(gallery, cache)
-        page = render(report, gallery, about).encode()
+        page = render(report, gallery, about, question=question).encode()
         _replace(file, page)
     except OSError as error:
         raise translated(error, file) from error

@@ -105,6 +105,20 @@ async def test_zoom_and_pan_are_the_same_on_both_sides(page):
     assert pans[1] > 50
 
 
+async def test_the_wheel_zooms_into_what_lies_under_the_pointer(page):
+    await look_at(page, "winter/0.jpg")
+    await page.until(READY)
+    x, y = await page.place("#stage")
+
+    await page.call("Input.dispatchMouseEvent", type="mouseWheel", x=x + 200, y=y, deltaX=0, deltaY=-400)
+    scale = await page.until(
+        "(document.getElementById('stage').scale > 1.5) * document.getElementById('stage').scale"
+    )
+
+    moved = await page.evaluate(f"new DOMMatrix(getComputedStyle({SIDES}[0]).transform).e")
+    assert moved == pytest.approx(200 * (1 - scale), abs=2)
+
+
 async def test_several_models_are_compared_side_by_side_for_one_input(page):
     await look_at(page, "winter/0.jpg")
 
@@ -175,7 +189,7 @@ async def test_all_of_it_can_be_done_by_keyboard(page):
     await page.press("Escape")
     await page.until(f"!{OPEN}")
 
-    assert await page.evaluate("document.activeElement.dataset.place") == "2"
+    await page.until("document.activeElement.dataset.place === '2'")
 
 
 async def test_a_task_without_a_result_shows_what_there_is_and_what_was_said(page):
