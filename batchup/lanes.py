@@ -12,6 +12,7 @@ from batchup.attempt import Attempts
 from batchup.backlog import Backlog, Gate, Numbered
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock
+from batchup.cluster.address import check_address
 from batchup.errors import FatalError
 from batchup.examiner import Examiner
 from batchup.history import History
@@ -20,6 +21,7 @@ from batchup.limits import Slots
 from batchup.manifest import Manifest
 from batchup.manifest.sections import Limits
 from batchup.models import FAL, LOCAL
+from batchup.models.base import LocalModel
 from batchup.outage import Outage
 from batchup.patience import Patience, Record
 from batchup.plan import Action, Plan
@@ -36,6 +38,7 @@ from batchup.turns import Turns
 from batchup.workplace import Place, Watcher, Workplace
 
 if TYPE_CHECKING:
+    from batchup.cluster.spread import Spread
     from batchup.transport import Transport
 
 UPLOADS = 8
@@ -57,6 +60,8 @@ class Means:
         stop: Called with what makes further work useless.
         log: Called with what is only told to who asks for more.
         scribe: Writes a sidecar beside each output; None where nobody asks for them.
+        cluster: Address of a cluster's scheduler, whose workers do what is heavy; empty for none.
+        tell: Called with what a person wants to know.
     """
 
     manifest: Manifest
@@ -73,6 +78,8 @@ class Means:
     stop: Callable[[FatalError], None]
     log: Callable[[str], None]
     scribe: Scribe | None = None
+    cluster: str = ""
+    tell: Callable[[str], None] = lambda _: None
 
 
 @asynccontextmanager
@@ -80,25 +87,47 @@ async def open_lanes(means: Means) -> AsyncIterator[list[Lane]]:
     """Give a lane for each provider that has something to do, while the block lasts.
 
     Raises:
-        ManifestError: An account's settings are wrong.
+        ManifestError: An account's settings are wrong, or the cluster cannot be used.
     """
     memory_bytes = means.manifest.run.memory_bytes or machine_memory_bytes() // 2
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(_open_transport(means))
+        here = await stack.enter_async_context(open_pool(cores(), memory_bytes))
+        spread = await stack.enter_async_context(_open_spread(means))
         tools = Tools(
             means.manifest,
             means.catalogue,
             means.clock,
-            await stack.enter_async_context(open_pool(cores(), memory_bytes)),
+            spread.pool(here) if spread else here,
             transport,
             means.history,
             means.environment,
+            means.log,
         )
         place = _place(means, tools, memory_bytes)
-        yield [
-            _lane(means, name, await stack.enter_async_context(open_provider(name, tools)), place)
-            for name in sorted(means.plan.providers)
-        ]
+        lanes: list[Lane] = []
+        for name in sorted(means.plan.providers):
+            provider = await stack.enter_async_context(open_provider(name, tools))
+            slots = spread.slots if spread and name == LOCAL else slots_of(name)
+            lanes.append(
+                _lane(means, name, spread.provider(name, provider) if spread else provider, place, slots)
+            )
+        yield lanes
+
+
+@asynccontextmanager
+async def _open_spread(means: Means) -> AsyncIterator["Spread | None"]:
+    """Reach the cluster, if there is to be one."""
+    if not means.cluster:
+        yield None
+        return
+    check_address(means.cluster)
+    from batchup.cluster.connection import Wanted  # Dask: an extra
+    from batchup.cluster.spread import open_spread
+
+    wanted = Wanted(means.manifest, means.cluster, means.plan.providers, means.environment, means.tell)
+    async with open_spread(wanted, means.history) as spread:
+        yield spread
 
 
 @asynccontextmanager
@@ -131,12 +160,13 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
     )
 
 
-def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
+def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual: int) -> Lane:
     is_local = name == LOCAL
-    most = means.concurrency or means.manifest.run.concurrency or slots_of(name)
+    most = means.concurrency or means.manifest.run.concurrency or slots_usual
     # Uploads run ahead of the paid slots, and downloads after them.
     ahead, after = (most, most) if is_local else (UPLOADS, DOWNLOADS)
-    caps = {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
+    caps = {model: 1 for model in means.plan.models_of(name) if _has_a_home(means, model)}
+    caps |= {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
     backlog = Backlog(
         means.plan.pick(Action.HEAL, name),
         {model: _numbered(means.plan, model) for model in means.plan.models_of(name)},
@@ -171,6 +201,12 @@ def _lane(means: Means, name: str, provider: Provider, place: Place) -> Lane:
         means.gate.budget,
         means.gate.shutdown,
     )
+
+
+def _has_a_home(means: Means, model: str) -> bool:
+    """Return whether a model needs a device for itself: what waits for it takes no slot from others."""
+    found = means.catalogue.find(model)
+    return isinstance(found, LocalModel) and found.home is not None
 
 
 def _limits(means: Means, provider: str) -> Iterator[tuple[str, Limits]]:

@@ -1,7 +1,7 @@
 """From a provider's name to a provider that works."""
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -35,6 +35,7 @@ class Tools:
         transport: Speaks HTTP; None where nothing needs it.
         history: Knows what was uploaded and submitted before.
         environment: Holds accounts' keys, and where their platforms are.
+        log: Called with what is only told to who asks for more.
     """
 
     manifest: Manifest
@@ -44,6 +45,7 @@ class Tools:
     transport: "Transport | None"
     history: History
     environment: Mapping[str, str]
+    log: Callable[[str], None] = lambda _: None
 
 
 def check_accounts(providers: Iterable[str], environment: Mapping[str, str]) -> None:
@@ -118,7 +120,7 @@ async def open_provider(name: str, tools: Tools) -> AsyncIterator[Provider]:
         ManifestError: Its account's settings are wrong.
     """
     if name == LOCAL:
-        yield LocalProvider(tools.pool)
+        yield LocalProvider(tools.pool, tools.log)
     elif name == FAL:
         async with _open_fal(tools) as provider:
             yield provider

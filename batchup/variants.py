@@ -94,15 +94,18 @@ class _Maker:
             # As with the matrix' own names: what one of several models does not have is left out for that one.
             fixed = {n: v for n, v in fixed.items() if _has(model, n)}
         try:
-            params = model.params(**{**given, **varied, **fixed})
-        except ValidationError as error:
+            params = model.params(**{**given, **varied, **fixed}).settled(self.manifest.folder)
+        except ValueError as error:
             place = ("rules", number) if number is not None else ("matrix",) if combination else ("params",)
-            self.faults.extend(
-                self.manifest.fault(place, f"{name}: {sentence(one)}") for one in error.errors()
-            )
+            said = map(sentence, error.errors()) if isinstance(error, ValidationError) else [str(error)]
+            self.faults.extend(self.manifest.fault(place, f"{name}: {one}") for one in said)
             return None
         values, defaults = params.model_dump(), model.params().model_dump()
-        changed = {n: v for n, v in values.items() if n not in defaults or v != defaults[n]}
+        changed = {
+            n: v
+            for n, v in values.items()
+            if n not in params.apart and (n not in defaults or v != defaults[n])
+        }
         return Variant(
             model=model,
             params=params,

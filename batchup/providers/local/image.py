@@ -1,18 +1,19 @@
-"""Enlarges one image file by Lanczos, with everything that it holds: the work of ``local/lanczos``."""
+"""Enlarges one image file with everything that it holds: the work of ``local/lanczos``, and the frame of others."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
 
 from batchup.errors import RejectedError
 from batchup.media import open_image, probe
+from batchup.models.base import LocalModel
 from batchup.models.formats import Format, by_ending
-from batchup.models.local.lanczos import MODEL, LanczosParams
+from batchup.models.local.lanczos import MODEL
 from batchup.providers.local.picture import animation, apng, encode, gif, metadata, pixels, tiff, webp
 from batchup.providers.local.picture.encode import Still
 from batchup.providers.local.picture.metadata import Metadata
@@ -30,11 +31,12 @@ class _Job:
     """One file to be written, every question answered."""
 
     work: Work
-    params: LanczosParams
+    params: Any
     media: Media
     form: Format
     size: Size
     tell: Tell
+    enlarge: pixels.Enlarge
 
     def kept(self, meta: Metadata) -> Metadata:
         """Return what of *meta* goes into the output.
@@ -52,13 +54,28 @@ class _Job:
             )
         return meta if self.work.keep_metadata else metadata.stripped(meta)
 
+    def enlarging(self, done: float) -> None:
+        """Tell how much of a still is enlarged."""
+        self.tell(_DECODED + done * (_ENLARGED - _DECODED))
+
 
 def _lossy(what: str, kind: str) -> RejectedError:
     return RejectedError(f"{what}; set output_format to png", kind=kind)
 
 
 def upscale(work: Work, tell: Tell) -> None:
+    """Enlarge ``work.source`` into ``work.output`` by Lanczos. Raises as :func:`enlarge`."""
+    enlarge(work, tell, MODEL, pixels.by_lanczos)
+
+
+def enlarge(work: Work, tell: Tell, model: LocalModel, by: pixels.Enlarge) -> None:
     """Enlarge ``work.source`` into ``work.output``.
+
+    Args:
+        work: What is done.
+        tell: Told how far it is.
+        model: Knows what can be taken. Its parameters have a ``quality``.
+        by: Makes pixels larger.
 
     Raises:
         RejectedError: The file cannot be read (the kinds of :func:`batchup.media.verify`), is another one than was
@@ -67,7 +84,7 @@ def upscale(work: Work, tell: Tell) -> None:
             (``image_unwritable``).
         OSError: A disk failed.
     """
-    job = _checked(work, tell)
+    job = _checked(work, tell, model, by)
     with _any_size(), ExitStack() as stack:
         with translated():
             image = stack.enter_context(open_image(work.source, job.media.format))
@@ -81,18 +98,18 @@ def upscale(work: Work, tell: Tell) -> None:
     tell(1.0)
 
 
-def _checked(work: Work, tell: Tell) -> _Job:
+def _checked(work: Work, tell: Tell, model: LocalModel, by: pixels.Enlarge) -> _Job:
     """Hold the file against what was planned: it may have changed since, or have come by a URL."""
     media = probe(work.source)
     if media is None:
         raise RejectedError("the file is no image", kind="not_media")
-    params = LanczosParams.model_validate(dict(work.params))
-    reason = MODEL.refuse(params, media)
+    params = model.params.model_validate(dict(work.params))
+    reason = model.refuse(params, media)
     if reason:
         raise RejectedError(reason, kind="refused")
     form = by_ending(work.ext)
     assert form is not None, work.ext  # the model named it
-    planned, size = Size(work.width, work.height), MODEL.size(params, media)
+    planned, size = Size(work.width, work.height), model.size(params, media)
     assert size is not None
     if work.width and planned != size:
         raise RejectedError(
@@ -100,7 +117,7 @@ def _checked(work: Work, tell: Tell) -> _Job:
             f" {planned.width}x{planned.height}",
             kind="source_changed",
         )
-    return _Job(work, params, media, form, size, tell)
+    return _Job(work, params, media, form, size, tell, by)
 
 
 @contextmanager
@@ -134,7 +151,7 @@ def _still(job: _Job, image: ImageFile.ImageFile, file: BinaryIO) -> None:
     meta = job.kept(metadata.read(image, file, job.media.format, job.size))
     mode = image.mode
     small = _fitting(job, pixels.upright(pixels.workable(image), job.media.orientation))
-    large = pixels.as_it_was(pixels.enlarged(small, job.size), mode)
+    large = pixels.as_it_was(job.enlarge(small, job.size, job.enlarging), mode)
     job.tell(_ENLARGED)
     blocks = _gif_blocks(job, meta, file) if job.form.name == "GIF" else ()
     _save(job, Still(large, meta, how, job.params.quality), blocks)
@@ -176,7 +193,7 @@ def _tiff(job: _Job, image: ImageFile.ImageFile, file: BinaryIO) -> None:
 
     def stills() -> Iterator[Still]:
         for done, page in enumerate(pages, 1):
-            still = tiff.enlarged(image, page, ratio)
+            still = tiff.enlarged(image, page, ratio, job.enlarge)
             meta = job.kept(still.meta)
             yield replace(still, image=_fitting(job, still.image), meta=meta, quality=job.params.quality)
             job.tell(done / len(pages))
@@ -195,7 +212,7 @@ def _animation(job: _Job, image: ImageFile.ImageFile, file: BinaryIO) -> None:
     timing = animation.timing(image, job.media.format)
     mode = animation.common_mode(image, timing.frames)
     whole = job.form.name == "GIF" and mode == "RGBA"
-    canvas = animation.Canvas(job.size, job.media.orientation, mode, whole=whole)
+    canvas = animation.Canvas(job.size, job.media.orientation, mode, whole=whole, enlarge=job.enlarge)
     patches = animation.patches(image, timing, canvas, job.tell)
 
     def save(one: Image.Image, output: BinaryIO, first: bool = False) -> None:  # noqa: FBT001, FBT002 - see apng.Encode

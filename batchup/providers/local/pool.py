@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -57,6 +58,7 @@ class Pool:
         self._group = group
         self._memory = MemoryLimit(memory_bytes)
         self._slots = anyio.Semaphore(workers, fast_acquire=True)
+        self._homes: defaultdict[str, anyio.Lock] = defaultdict(lambda: anyio.Lock(fast_acquire=True))
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
 
@@ -67,6 +69,7 @@ class Pool:
         *,
         memory_bytes: int = 0,
         tell: Callable[[float], None] | None = None,
+        home: str = "",
     ) -> Any:
         """Run *function* in a worker process and return what it returned, as JSON.
 
@@ -79,6 +82,8 @@ class Pool:
             argument: JSON, or a Struct that can be written as such.
             memory_bytes: Estimated peak of this call.
             tell: Called with the done part, 0.0 to 1.0, at most ten times a second.
+            home: A device. Its calls run one after the other, in one process that is beside the pool's number and
+                keeps what it has loaded.
 
         Raises:
             RejectedError: As the function raised it; ``too_large`` where *memory_bytes* is above the whole limit, told
@@ -87,8 +92,8 @@ class Pool:
                 the process died; ``no_worker`` where none could be started.
             OSError: As the function raised it, with its errno.
         """
-        async with self._memory.reserve(memory_bytes), self._slots:
-            worker = await self._take()
+        async with self._admitted(memory_bytes, home):
+            worker = await self._take(home)
             answered = False
             try:
                 answer = await worker.ask(child.Request(function, argument), tell)
@@ -100,13 +105,23 @@ class Pool:
                     await self._end(worker)
             return _value(answer)
 
-    async def _take(self) -> "_Worker":
-        while self._idle:
-            worker = self._idle.pop()
+    @asynccontextmanager
+    async def _admitted(self, memory_bytes: int, home: str) -> AsyncIterator[None]:
+        if home:
+            # Whoever waits for a device holds no memory meanwhile, which others could use.
+            async with self._homes[home], self._memory.reserve(memory_bytes):
+                yield
+        else:
+            async with self._memory.reserve(memory_bytes), self._slots:
+                yield
+
+    async def _take(self, home: str) -> "_Worker":
+        while worker := next((one for one in reversed(self._idle) if one.home == home), None):
+            self._idle.remove(worker)
             if worker.process.returncode is None:
                 return worker
             await self._end(worker)
-        worker = await _start()
+        worker = await _start(home)
         self._workers.add(worker)
         self._group.start_soon(worker.listen)
         return worker
@@ -126,10 +141,11 @@ class Pool:
 class _Worker:
     """One process: asked one thing at a time."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, home: str) -> None:
         assert process.stdin
         assert process.stdout
         self.process = process
+        self.home = home
         self._requests = process.stdin
         self._answers = BufferedByteReceiveStream(process.stdout)
         self._last_words = b""
@@ -197,8 +213,8 @@ class _Worker:
                 await self.process.aclose()
 
 
-async def _start() -> _Worker:
-    """Start a worker process.
+async def _start(home: str) -> _Worker:
+    """Start a worker process, for one device where *home* names it.
 
     It is in a session of its own, so that Ctrl-C on the terminal, which goes to the whole foreground group, reaches
     only the parent: what becomes of running work is the parent's to say.
@@ -216,7 +232,7 @@ async def _start() -> _Worker:
             )
     except OSError as error:
         raise TransientError(f"could not start a worker process: {error}", kind="no_worker") from error
-    return _Worker(process)
+    return _Worker(process, home)
 
 
 def _ending(status: int | None) -> str:

@@ -1,7 +1,7 @@
 """The provider ``local``: models that run on this machine, free of charge."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,9 +21,16 @@ from batchup.source import Media, Size
 
 @dataclass(frozen=True, slots=True)
 class LocalProvider:
-    """Runs local models in a pool of worker processes. Nothing outlives this process, nothing costs money."""
+    """Runs local models in a pool of worker processes. Nothing outlives this process, nothing costs money.
+
+    Attributes:
+        pool: Of the processes.
+        log: Told once of each device that a model runs on.
+    """
 
     pool: Pool
+    log: Callable[[str], None] = lambda _: None
+    _logged: set[str] = field(default_factory=set)
     durable: bool = False
     takes_urls: bool = False
 
@@ -63,14 +70,19 @@ class LocalProvider:
             keep_metadata=job.keep_metadata,
         )
         try:
-            await self.pool.call(
-                model.work, work, memory_bytes=model.memory_bytes(params, media), tell=job.tell
+            note = await self.pool.call(
+                model.work,
+                work,
+                memory_bytes=model.memory_bytes(params, media),
+                tell=job.tell,
+                home=model.home(params) if model.home else "",
             )
         except OSError as error:
             if error.filename == work.source:
                 message = f"it cannot be read: {error.strerror or error}"
                 raise RejectedError(message, kind="input_unreadable") from error
             raise translated(error, job.part) from error
+        self._tell_once(f"{model.name}: {note}" if note else "")
         return Completed()
 
     async def fetch(self, job: Job, completed: Completed) -> None:
@@ -83,6 +95,11 @@ class LocalProvider:
     def charged_usd(self, job: Job, completed: Completed, size: Size) -> Decimal | None:  # noqa: ARG002 - free
         """Nothing."""
         return Decimal(0)
+
+    def _tell_once(self, note: str) -> None:
+        if note and note not in self._logged:
+            self._logged.add(note)
+            self.log(note)
 
     async def _probe(self, file: Path) -> Media:
         """Find out what a downloaded file is."""

@@ -87,12 +87,14 @@ class Canvas:
         orientation: EXIF's, of what is read.
         mode: From :func:`common_mode`.
         whole: Whether every frame must be complete.
+        enlarge: What makes each of them larger.
     """
 
     size: Size
     orientation: int
     mode: str
     whole: bool
+    enlarge: pixels.Enlarge = pixels.by_lanczos
 
 
 def patches(image: ImageFile.ImageFile, how: Timing, canvas: Canvas, tell: Tell) -> Iterator[Patch]:
@@ -112,7 +114,7 @@ def patches(image: ImageFile.ImageFile, how: Timing, canvas: Canvas, tell: Tell)
         decode(image, index)
         frame = pixels.workable(image)
         frame = frame if frame.mode == canvas.mode else frame.convert(canvas.mode)
-        large = pixels.enlarged(pixels.upright(frame, canvas.orientation), canvas.size)
+        large = canvas.enlarge(pixels.upright(frame, canvas.orientation), canvas.size, lambda _: None)
         # What the default image shows is gone when the animation begins.
         whole = canvas.whole or (how.default_image and index == 1)
         box = (0, 0, *canvas.size) if whole or before is None else _changed(before, large)

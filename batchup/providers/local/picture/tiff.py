@@ -50,13 +50,16 @@ def _subfile(tags: ifd.Directory) -> int:
     return tags[_SUBFILE_TAG].first if _SUBFILE_TAG in tags else 0
 
 
-def enlarged(image: ImageFile.ImageFile, page: Page, ratio: tuple[Fraction, Fraction]) -> Still:
+def enlarged(
+    image: ImageFile.ImageFile, page: Page, ratio: tuple[Fraction, Fraction], by: pixels.Enlarge
+) -> Still:
     """Return one page, enlarged, with what goes with it; as it is on disk, apart from its mode.
 
     Args:
         image: Open.
         page: Which one.
         ratio: How much wider and higher it becomes.
+        by: Does it.
 
     Raises:
         RejectedError: It cannot be read, or not without loss.
@@ -65,11 +68,11 @@ def enlarged(image: ImageFile.ImageFile, page: Page, ratio: tuple[Fraction, Frac
     _check_depth(image.mode, page)
     how = encode.tiff_manner(image)
     width, height = (
-        max(1, floor(side * by + Fraction(1, 2))) for side, by in zip(image.size, ratio, strict=True)
+        max(1, floor(side * factor + Fraction(1, 2))) for side, factor in zip(image.size, ratio, strict=True)
     )
     size = Size(width, height)
     meta = metadata.of_page(image, page.tags, size)
-    large = pixels.enlarged(pixels.workable(image), size)
+    large = by(pixels.workable(image), size, lambda _: None)
     return Still(pixels.as_it_was(large, image.mode), meta, how)
 
 

@@ -44,7 +44,7 @@ class Colours(NamedTuple):
             conversion = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
             return cls(_BT709, ColorRange.MPEG, *tags, conversion)
         matrix = first.colorspace
-        if matrix == _UNSPECIFIED and not _is_hd(first.width, first.height) and _is_hd(*size):
+        if matrix == _UNSPECIFIED and not is_hd(first.width, first.height) and is_hd(*size):
             matrix = _BT601
         # 0 is none of swscale's names: the pixels are scaled as they are.
         as_is = {"src_colorspace": 0, "dst_colorspace": 0}
@@ -56,7 +56,8 @@ class Colours(NamedTuple):
         context.color_trc, context.color_primaries = self.transfer, self.primaries
 
 
-def _is_hd(width: int, height: int) -> bool:
+def is_hd(width: int, height: int) -> bool:
+    """Tell whether players take a video of this size that names no matrix for one of BT.709."""
     return max(width, height) >= _HD_WIDTH or min(width, height) > _SD_HEIGHT
 
 

@@ -1,6 +1,6 @@
-"""Scales a video by Lanczos: decodes, scales and encodes frame by frame, copies the rest. Needs no ffmpeg program."""
+"""Scales a video: decodes, scales and encodes frame by frame, copies the rest. Needs no ffmpeg program."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from av.video.frame import VideoFrame
@@ -9,17 +9,30 @@ from batchup.errors import RejectedError
 from batchup.models import codecs
 from batchup.models.local.lanczos_video import LanczosVideo
 from batchup.providers.local.video.reader import AnyPacket, Part, VideoInput, open_input
-from batchup.providers.local.video.writer import Encoding, open_output
+from batchup.providers.local.video.writer import Encoding, VideoOutput, open_output
 from batchup.providers.local.work import Tell, Work
 
 _TELL_EVERY = 0.002
 
 
 def upscale(work: Work, tell: Tell) -> None:
+    """Write the video *work.source* in the new size by Lanczos. Raises as :func:`carry`."""
+    carry(work, tell, LanczosVideo.model_validate(dict(work.params)), VideoOutput.show)
+
+
+def carry(
+    work: Work, tell: Tell, params: LanczosVideo, show: Callable[[VideoOutput, VideoFrame], None]
+) -> None:
     """Write the video *work.source* in the new size, with all its frames at their times.
 
     Kept are variable frame rates, rotation, colour tags, bits a channel, the shape of pixels, and, copied as they are,
     sound, subtitles, chapters, covers and attachments; the tags where wanted. Memory is bounded whatever the length.
+
+    Args:
+        work: What is done.
+        tell: Told how far it is.
+        params: How it is written.
+        show: Scales a frame and gives it to the output.
 
     Raises:
         RejectedError: ``media_unreadable``, ``codec_unsupported``, ``video_tracks``, ``video_interlaced``,
@@ -27,7 +40,6 @@ def upscale(work: Work, tell: Tell) -> None:
             ``video_truncated``, ``video_damaged``, ``video_unwritable``.
         OSError: Of the output's disk.
     """
-    params = LanczosVideo.model_validate(dict(work.params))
     with open_input(work.source) as source:
         parts = source.parts()
         early, first = _first_frame(parts)
@@ -35,7 +47,7 @@ def upscale(work: Work, tell: Tell) -> None:
             progress = _Progress(source, tell)
             for part in chain([first], parts):
                 if isinstance(part, VideoFrame):
-                    output.show(part)
+                    show(output, part)
                     progress.reached(part)
                 else:
                     output.copy(part)

@@ -111,12 +111,13 @@ class VideoOutput:
 
     Attributes:
         container: The file.
+        colours: What its picture is tagged with.
     """
 
     def __init__(self, work: Work, source: VideoInput, first: VideoFrame, encoding: Encoding) -> None:
         self._path = os.path.abspath(work.output)  # noqa: PTH100 - names may hold what pathlib normalises
         self._source = source
-        self._colours = Colours.of(first, _stored(work, first))
+        self.colours = Colours.of(first, _stored(work, first))
         self._scaler = VideoReformatter()
         self._shown = self._written = 0
         self.container = _container(self._path, work, source)
@@ -147,7 +148,7 @@ class VideoOutput:
         context.options = _threaded(encoding, context, hdr_options(first, encoding.codec.name))
         if source.time_base:
             video.time_base = context.time_base = source.time_base
-        self._colours.tag(context)
+        self.colours.tag(context)
         if encoding.codec.name == "hevc" and work.ext != ".mkv":
             context.codec_tag = "hvc1"  # Apple's players know no other
         video_tags.turn(video, first, (context.width, context.height))
@@ -164,12 +165,22 @@ class VideoOutput:
             OSError: Of the output's disk.
             RejectedError: ``video_interlaced``, ``video_unwritable``.
         """
-        if frame.interlaced_frame:
-            message = (
-                "it is interlaced, and scaling would mix the fields; deinterlace it first (ffmpeg -vf bwdif)"
-            )
-            raise RejectedError(message, kind="video_interlaced")
-        scaled = self._scaled(frame)
+        check_progressive(frame)
+        self.write(self._scaled(frame))
+
+    @property
+    def form(self) -> tuple[int, int, str]:
+        """Width and height as they are stored, and the pixels' format, of what :meth:`write` takes."""
+        context = self._video.codec_context
+        return context.width, context.height, str(context.pix_fmt)
+
+    def write(self, scaled: VideoFrame) -> None:
+        """Encode a frame that has the output's :attr:`form` already.
+
+        Raises:
+            OSError: Of the output's disk.
+            RejectedError: ``video_unwritable``.
+        """
         scaled.pict_type = 0  # the decoder's kinds of frames (I, P, B) would bind the encoder
         if scaled.pts is not None and scaled.time_base:
             scaled.pts -= round(self._source.first_s / scaled.time_base)
@@ -187,7 +198,7 @@ class VideoOutput:
                 context.pix_fmt,
                 interpolation=_LANCZOS,
                 threads=1,  # a tenth of the encoder's time, and that has threads of its own
-                **self._colours.conversion,
+                **self.colours.conversion,
             )
         except av.error.FFmpegError as error:
             message = f"pixels of the format {frame.format.name} cannot be scaled: {error.strerror}"
@@ -230,6 +241,15 @@ class VideoOutput:
     def _mux(self, packets: list[AnyPacket]) -> None:
         self._written += len(packets)
         self.container.mux(packets)
+
+
+def check_progressive(frame: VideoFrame) -> None:
+    """Raise RejectedError (``video_interlaced``) for a frame that is two fields."""
+    if frame.interlaced_frame:
+        message = (
+            "it is interlaced, and scaling would mix the fields; deinterlace it first (ffmpeg -vf bwdif)"
+        )
+        raise RejectedError(message, kind="video_interlaced")
 
 
 def _container(path: str, work: Work, source: VideoInput) -> OutputContainer:
