@@ -179,6 +179,7 @@ async def test_a_name_that_is_an_attack_is_text(page):
 
 async def test_all_of_it_can_be_done_by_keyboard(page):
     await page.evaluate("document.getElementById('order').focus()")
+    await page.until(f"{CARDS} > 0")
     for _ in range(5):  # four states, then the gallery is one stop
         await page.press("Tab")
     await page.press("ArrowRight")
