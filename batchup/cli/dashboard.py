@@ -14,7 +14,7 @@ from batchup.cli.options import Output, common, manifest_argument
 from batchup.terminal import escape
 
 if TYPE_CHECKING:
-    from batchup.dashboard import Address
+    from batchup.dashboard.server import Address
 
 LOOPBACK = "127.0.0.1"
 END_S = 5.0
@@ -67,7 +67,7 @@ def dashboard(
     """
     import anyio
 
-    from batchup.dashboard import open_dashboard
+    from batchup.dashboard.server import open_dashboard
     from batchup.manifest import load
 
     job = load(manifest)

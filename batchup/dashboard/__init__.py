@@ -3,7 +3,3 @@
 A process of its own, so that it never disturbs a run: it reads ledgers as they grow, and asks runs by
 :mod:`batchup.control`.
 """
-
-from batchup.dashboard.server import Address, open_dashboard
-
-__all__ = ["Address", "open_dashboard"]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import msgspec
 from anyio import to_thread
 
@@ -25,6 +26,9 @@ from batchup.terminal import escape
 
 FRESH_EVERY_S = 3.0
 """What has just come out is shown so often: pictures are read by eyes."""
+
+ANSWER_S = 2.0
+"""How long a run may take to say how it stands."""
 
 ID_DIGITS = frozenset("0123456789abcdef")
 ID_LENGTH = 32
@@ -70,6 +74,7 @@ class Desk:
         self._file, self._manifest, self._pictures = manifest, known, pictures
         self._follower = Follower(ledger)
         self._begin()
+        self._one = anyio.Lock()
         self._fresh_at: datetime | None = None
         self._fresh: tuple[Item, ...] = ()
 
@@ -91,12 +96,27 @@ class Desk:
             board.number(State.FAILED),
         )
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether a run goes on by the ledger, and nobody knows it."""
+        history = self._board.history
+        return self.announced is None and bool(history.runs) and not history.ended
+
     def close(self) -> None:
         """Let the ledger go."""
         self._follower.close()
 
     async def look(self) -> None:
         """Bring everything up to date."""
+        async with self._one:
+            await self._look()
+
+    async def glance(self) -> None:
+        """Bring what the list shows up to date; the run is not asked."""
+        async with self._one:
+            await to_thread.run_sync(self._read)
+
+    async def _look(self) -> None:
         trouble = await to_thread.run_sync(self._read)
         live = await self._ask_live()
         now = datetime.now(UTC)
@@ -181,14 +201,18 @@ class Desk:
     async def _ask_live(self) -> Live | None:
         if self.announced is None:
             return None
-        reply = await control.ask(self.announced, Command("state"))
-        if reply.live is None:
-            self.announced = None
-        return reply.live
+        with anyio.move_on_after(ANSWER_S):
+            reply = await control.ask(self.announced, Command("state"))
+            if reply.live is None:
+                self.announced = None
+            return reply.live
+        return None
 
     def _why_not(self) -> str:
         run = f"batchup run {self._file}"
         history = self._board.history
+        if self.announced is not None:
+            return f"The run (process {self.announced.pid}) does not answer. It may be stopped, or its machine busy."
         if not history.runs:
             return f"No run has begun yet. {run} begins one."
         if not history.ended:

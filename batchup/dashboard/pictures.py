@@ -1,28 +1,23 @@
-"""Pictures: inputs and outputs as a browser may have them, and thumbnails, which a gentle process of their own makes."""
+"""Pictures: inputs and outputs as a browser may have them, and thumbnails of them."""
 
-import os
 import stat
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import msgspec
 from aiohttp import web
-from anyio import to_process, to_thread
+from anyio import to_thread
 
 from batchup.clock import Clock
+from batchup.dashboard.maker import Maker
 from batchup.media import HEAD_BYTES, sniff
-from batchup.report.picture import Job, make, weigh
+from batchup.report.picture import Job
 from batchup.report.thumbnails import key
 
 SMALL_BYTES = 64_000
 """A picture of no more is its own thumbnail."""
-
-MOST_WEIGHT_BYTES = 1 << 30
-"""What takes more memory to decode gets no thumbnail here: a run may need it."""
 
 REST = 40
 """While a run goes on, so many times as long as a thumbnail took none is made: what looks on takes nothing away."""
@@ -47,8 +42,6 @@ TYPES = {
 Stage = Literal["ready", "none", ""]
 """Whether a thumbnail is there, will never be, or may still come."""
 
-_NICE = 15
-
 
 class _Thumbnail(msgspec.Struct, frozen=True):
     """What is shown for a file; no *kind* for nothing."""
@@ -60,14 +53,15 @@ class _Thumbnail(msgspec.Struct, frozen=True):
 class Pictures:
     """Answers with files, and has thumbnails made of those that are to be shown."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, maker: Maker, clock: Clock) -> None:
         """Begin with nothing.
 
         Args:
             folder: Where thumbnails are kept; thrown away by whoever made it.
+            maker: Makes them.
             clock: Tells when it is enough for a while.
         """
-        self._folder, self._clock = folder, clock
+        self._folder, self._maker, self._clock = folder, maker, clock
         self._known: dict[str, _Thumbnail] = {}
         self._wanted: list[Path] = []
         self._calm = True
@@ -144,22 +138,10 @@ class Pictures:
         if name is None or name in self._known:
             return 0.0
         stem = self._folder / name
-        took_s = 0.0
-        # A picture that kills its reader has no thumbnail.
-        with suppress(anyio.BrokenWorkerProcess):
-            took_s = await to_process.run_sync(_make_gently, Job(str(path), str(stem)), cancellable=True)
+        took_s = await self._maker.make(Job(str(path), str(stem)))
         small = stem.with_suffix(".webp")
         self._remember(name, _Thumbnail(small, "image/webp" if _size(small) else ""))
         return took_s
-
-
-def _make_gently(job: Job) -> float:
-    """Make a thumbnail, after everybody else; return its seconds of work. Runs in a worker process."""
-    os.nice(max(0, _NICE - os.nice(0)))
-    began_s = time.process_time()
-    if 0 < weigh(job) <= MOST_WEIGHT_BYTES:
-        make(job)
-    return time.process_time() - began_s
 
 
 def _format(path: Path) -> str | None:

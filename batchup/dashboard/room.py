@@ -23,6 +23,8 @@ ROUND_TICKS = 4
 END_S = 2.0
 """How long the last look may take."""
 
+GRACE_S = 0.2
+
 
 class Room:
     """Desks, and who watches them.
@@ -60,7 +62,8 @@ class Room:
                 self._wanted = anyio.Event()
                 await self._wanted.wait()
                 tick = 0
-            await self.look(everywhere=tick % ROUND_TICKS == 0)
+            is_missed = any(desk.viewers and desk.is_missed for desk in self.desks.values())
+            await self.look(everywhere=is_missed or tick % ROUND_TICKS == 0)
             tick += 1
             await self._clock.sleep(TICK_S)
 
@@ -71,10 +74,12 @@ class Room:
             everywhere: Whether to see what else goes on on this machine, too.
         """
         if everywhere:
-            self._meet(await to_thread.run_sync(control.runs))
+            await self.meet()
         for desk in self.desks.values():
-            if desk.viewers or (everywhere and desk.announced):
+            if desk.viewers:
                 await desk.look()
+            elif everywhere and desk.announced:
+                await desk.glance()
         news, self.news = self.news, anyio.Event()
         news.set()
 
@@ -84,14 +89,25 @@ class Room:
             await self.look(everywhere=True)
         self.is_over = True
         self.news.set()
+        if any(desk.viewers for desk in self.desks.values()):
+            # What they have just heard of they may still fetch.
+            await self._clock.sleep(GRACE_S)
 
     def now_s(self) -> float:
         """Return seconds since 1970, from which a page counts on."""
         return self._clock.utc().timestamp()
 
-    def _meet(self, runs: list[control.Announced]) -> None:
+    async def do(self, desk: Desk, command: control.Command) -> str:
+        """Have the run of *desk* do something; return what was wrong."""
+        if desk.announced is None:
+            await self.meet()
+        reply = await desk.do(command)
+        await self.look(everywhere=False)
+        return reply.error
+
+    async def meet(self) -> None:
         """Take in which runs are going on."""
-        there = {key_of(one.ledger): one for one in runs}
+        there = {key_of(one.ledger): one for one in await to_thread.run_sync(control.runs)}
         for key, one in there.items():
             if key not in self.desks:
                 self.desks[key] = Desk(one.job, Path(one.manifest), Path(one.ledger), self._pictures)

@@ -15,6 +15,7 @@ from batchup.clock import Clock, SystemClock
 from batchup.control import Command, Deed
 from batchup.dashboard.desk import Desk, is_task_id
 from batchup.dashboard.door import Door, harden
+from batchup.dashboard.maker import open_maker
 from batchup.dashboard.pictures import Pictures
 from batchup.dashboard.room import Room
 from batchup.errors import Fault, ManifestError
@@ -101,6 +102,8 @@ class _Site:
         await answer.prepare(request)
         sent: dict[str, bytes] = {}
         with self._room.watched(desk):
+            if desk.viewers == 1:
+                await self._room.look(everywhere=True)  # what nobody watched is old
             await self._send(answer, {"own": msgspec.json.encode(self._room.own)})
             while not self._room.is_over:
                 news = self._room.news
@@ -153,8 +156,7 @@ class _Site:
         desk = self._desk(wish.job)
         wrong = self._dearer(desk, wish)
         if not wrong:
-            wrong = (await desk.do(Command(wish.do, wish.value, wish.task))).error
-            await self._room.look(everywhere=False)
+            wrong = await self._room.do(desk, Command(wish.do, wish.value, wish.task))
         return web.Response(body=msgspec.json.encode({"error": wrong}), content_type="application/json")
 
     @staticmethod
@@ -208,25 +210,30 @@ async def open_dashboard(
     Raises:
         ManifestError: It cannot bind to that address.
     """
-    clock, door = clock or SystemClock(), Door(host, names)
+    clock = clock or SystemClock()
     with tempfile.TemporaryDirectory(prefix="batchup-") as folder:
-        pictures = Pictures(Path(folder), clock)
-        room = Room(manifest, pictures, clock)
-        site = _Site(room, door, pictures)
-        runner = web.AppRunner(site.app(), access_log=None, shutdown_timeout=END_S, handler_cancellation=True)
-        await runner.setup()
-        try:
-            bound = await _bind(runner, host, port)
-            async with anyio.create_task_group() as group:
-                group.start_soon(room.run)
-                group.start_soon(pictures.run)
+        async with open_maker() as maker, anyio.create_task_group() as group:
+            pictures = Pictures(Path(folder), maker, clock)
+            room, door = Room(manifest, pictures, clock), Door(host, names)
+            group.start_soon(room.run)
+            group.start_soon(pictures.run)
+            async with _serving(_Site(room, door, pictures), room, host, port) as bound:
                 yield Address(f"http://{_called(host)}:{bound}/?token={door.token}", host, bound)
-                group.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await room.end()
-                await runner.cleanup()
-            room.close()
+            group.cancel_scope.cancel()
+        room.close()
+
+
+@asynccontextmanager
+async def _serving(site: _Site, room: Room, host: str, port: int) -> AsyncIterator[int]:
+    """Answer while the block lasts; yield the port."""
+    runner = web.AppRunner(site.app(), access_log=None, shutdown_timeout=END_S, handler_cancellation=True)
+    await runner.setup()
+    try:
+        yield await _bind(runner, host, port)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await room.end()
+            await runner.cleanup()
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> int:

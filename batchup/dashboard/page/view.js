@@ -194,10 +194,10 @@ const side = (which) => h("span", { class: which }, h("i", {}, "…"), h("b", {}
 // Shows a thumbnail as soon as there is one: who waits for an answer keeps a connection, and a browser has few.
 function reveal(element, item, which) {
   const stage = item[which];
-  text(element.firstElementChild, stage === "none" ? "no picture" : "…");
+  text(element.firstElementChild, { none: "no picture", ready: "" }[stage] ?? "…");
   if (stage !== "ready" || element.querySelector("img")) return;
   const source = picture("thumbnail", item.task, which === "before" ? "input" : "output");
-  const image = h("img", { src: source, alt: "", loading: "lazy", onerror: () => image.remove() });
+  const image = h("img", { src: source, alt: "", onerror: () => image.remove() });
   element.insertBefore(image, element.lastElementChild);
 }
 
