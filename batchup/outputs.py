@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -124,12 +125,21 @@ def _make_folders(folder: Path, base: Path) -> None:
     current = base
     for part in folder.relative_to(base).parts:
         parent, current = current, current / part
-        if current.is_symlink():
+        mode = _mode(current)
+        if S_ISLNK(mode):
             message = f"{current} is a symlink; outputs are never written through one"
             raise RejectedError(message, kind="output_behind_symlink")
-        if not current.is_dir():
+        if not S_ISDIR(mode):
             current.mkdir(exist_ok=True)
             sync_folder(parent)
+
+
+def _mode(file: Path) -> int:
+    """Return what stands at *file* itself, as ``lstat`` says it; 0 for nothing."""
+    try:
+        return os.lstat(file).st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def place(part: Path, output: Path, mtime_ns: int | None) -> Placed:
