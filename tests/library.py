@@ -58,7 +58,7 @@ def batchup(*args, cwd: Path, status: int | None = 0, **more) -> subprocess.Comp
     return done
 
 
-def start(*args, cwd: Path) -> subprocess.Popen[str]:
+def start(*args, cwd: Path, **more) -> subprocess.Popen[str]:
     """Start the command line in a process group of its own."""
     return subprocess.Popen(
         [*BATCHUP, *map(str, args)],
@@ -67,6 +67,7 @@ def start(*args, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        **more,
     )
 
 

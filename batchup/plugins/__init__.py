@@ -197,10 +197,13 @@ class Plugins:
             # What a package prints when it is imported is no part of a command's answer.
             with redirect_stdout(sys.stderr):
                 loaded = point.load()
-                why = wrong(loaded)
         # Whatever a package's code does, and be it SystemExit, concerns nobody who does not use it.
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
-            why = f"cannot be imported: {_told(error)}"
+        except (Exception, SystemExit) as error:
+            raise BrokenError(Broken(origin, name, f"cannot be imported: {_told(error)}")) from error
+        try:
+            why = wrong(loaded)
+        except Exception as error:  # noqa: BLE001 - likewise: a model's own code is asked
+            why = f"cannot be asked what it takes: {_told(error)}"
         if why:
             raise BrokenError(Broken(origin, name, why))
         return loaded

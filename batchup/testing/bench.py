@@ -22,16 +22,16 @@ from batchup.transport import open_transport
 Step = Literal["reach", "prepare", "submit", "complete", "fetch", "find"]
 
 Fault = Literal[
-    "unreachable", "busy", "broken", "account", "rejected", "lost", "failed", "forgotten", "expired"
+    "unreachable", "busy", "broken", "account", "rejected", "lost", "failed", "forgotten", "expired", "slow"
 ]
 """What can go wrong on the other side: no connection; it asks to wait; it answers with an error that may pass; the
 account is refused; the input is refused for good; it has accepted, and its answer does not arrive; the work came to
-nothing; it does not know the submission any more; the result is gone."""
+nothing; it does not know the submission any more; the result is gone; the work takes a minute."""
 
 Cause = Callable[[Job], AbstractAsyncContextManager[Any] | None]
 """Makes the next call of a step, for this job, meet a fault: once, or while the block lasts that it returns.
 
-What becomes of the work (``failed`` or ``rejected`` at ``complete``) is decided before it is submitted.
+What becomes of the work (``failed``, ``rejected`` or ``slow`` at ``complete``) is decided before it is submitted.
 """
 
 POOL_WORKERS = 2

@@ -13,6 +13,7 @@ from batchup.testing.harness import raised
 from batchup.testing.walk import Walk, beside, kept
 
 AT_ONCE = 4
+AWHILE_S = 0.1
 LOOKS = 50
 LOOK_EVERY_S = 0.1
 
@@ -151,6 +152,26 @@ class ProviderContract(FailureContract):
                 assert scope.cancelled_caught
             (await walk.to("fetch")).check()
             assert bench.accepted() == (1 if provider.durable else 0)
+
+        self._run(case)
+
+    def test_a_cancelled_call_ends_at_once(self) -> None:
+        """Who wants to leave at once does not wait for the work, which goes on without us."""
+
+        async def case(bench: Bench, provider: Provider) -> None:
+            walk = Walk(provider, bench.job(0))
+            await walk.to("prepare")
+            cause = bench.causes.get(("complete", "slow"))
+            self._skip_unless(cause is not None, "the bench cannot cause it")
+            assert cause is not None
+            cause(walk.job)
+            await walk.to("submit")
+            began_s = anyio.current_time()
+            with anyio.move_on_after(AWHILE_S):
+                await walk.take("complete")
+            late_s = anyio.current_time() - began_s - AWHILE_S
+            assert late_s < self.PROMPT_S, f"it went on for {late_s:.1f} s"
+            assert walk.completed is None
 
         self._run(case)
 

@@ -17,7 +17,7 @@ from batchup.testing.walk import Walk
 
 Case = Callable[[Bench, Provider], Awaitable[None]]
 
-_OUTCOMES: frozenset[Fault] = frozenset({"failed", "rejected"})
+_OUTCOMES: frozenset[Fault] = frozenset({"failed", "rejected", "slow"})
 
 
 class Harness(ABC):
@@ -26,12 +26,14 @@ class Harness(ABC):
     Attributes:
         NEEDED: Faults that the bench of a durable provider must be able to cause.
         DEADLINE_S: Most seconds that one test may take.
+        PROMPT_S: Most seconds until a cancelled call ends.
     """
 
     NEEDED: ClassVar[frozenset[tuple[Step, Fault]]] = frozenset(
         {("reach", "unreachable"), ("submit", "unreachable"), ("submit", "lost"), ("submit", "account")}
     )
     DEADLINE_S: ClassVar[float] = 60.0
+    PROMPT_S: ClassVar[float] = 10.0
 
     @abstractmethod
     def bench(self, folder: Path) -> AbstractAsyncContextManager[Bench]:

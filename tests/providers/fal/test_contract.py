@@ -12,7 +12,7 @@ from batchup.history import History
 from batchup.manifest import load
 from batchup.providers.local.pool import open_pool
 from batchup.provision import Tools, open_provider
-from batchup.rehearsal import Cut, Script, Settings, answers, open_fal
+from batchup.rehearsal import Cut, Delay, Script, Settings, answers, open_fal
 from batchup.testing import Bench, ProviderContract, job
 from batchup.transport import open_transport
 from tests.library import manifest
@@ -24,6 +24,7 @@ CAUSES = {
     ("submit", "lost"): Script("submit", Cut("after")),
     ("prepare", "broken"): Script("token", answers.broken(500), times=2),
     ("complete", "broken"): Script("result", answers.broken(503)),
+    ("complete", "slow"): Script("task", Delay(60)),
     ("complete", "busy"): Script("result", answers.too_many(retry_after_s=0.01)),
     ("complete", "failed"): Script("task", answers.model_error("internal_server_error")),
     ("complete", "rejected"): Script("task", answers.model_error("image_load_error")),
