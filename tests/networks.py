@@ -8,18 +8,16 @@ HALF = (0x01306B47).to_bytes(4, "little")
 WHOLE = bytes(4)
 
 
-def ncnn_network(
-    folder: Path, name: str = "tiny", *, scale: int = 2, seed: int = 1, half: bool = False
-) -> Path:
+def ncnn_network(folder: Path, name: str = "tiny", *, scale=2, seed=1, half=False, strength=1.0) -> Path:
     """Write a network of two convolutions and a pixel shuffle, which looks 2 pixels around; return its ``.param``.
 
-    It is the nearest pixel plus something random, so that its pictures look like their input.
+    It is the nearest pixel plus something random, as strong as *strength* says.
     """
     rng = np.random.default_rng(seed)
     first = rng.normal(0, 0.3, (8, 3, 3, 3)).astype(np.float32)
-    last = rng.normal(0, 0.1, (3 * scale**2, 8, 3, 3)).astype(np.float32)
+    last = (strength * rng.normal(0, 0.1, (3 * scale**2, 8, 3, 3))).astype(np.float32)
     slopes = np.full(8, 0.2, np.float32)
-    bias = rng.normal(0, 0.02, 3 * scale**2).astype(np.float32)
+    bias = (strength * rng.normal(0, 0.02, 3 * scale**2)).astype(np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
         "7767517",

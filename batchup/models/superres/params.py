@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -36,10 +36,10 @@ class NetworkParams(Params):
     weights: str = Field("realesrgan-x4plus", min_length=1)
     """The network: its name in the folder of networks, or a path to its file, relative to the manifest."""
 
-    models_dir: str = ""
-    """Folder of networks. By default those that the environment names, and where other programs keep theirs."""
+    models_dir: str | None = Field(None, min_length=1)
+    """Folder of networks. By default those in BATCHUP_NCNN_MODELS or BATCHUP_TORCH_MODELS, and Upscayl's."""
 
-    sha256: str = Field("", pattern="^([0-9a-f]{64})?$")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     """Of the network's files, one after the other: what it must be. By default any; it is part of what makes a task."""
 
     scale: float | None = Field(None, ge=1, le=16)
@@ -48,7 +48,7 @@ class NetworkParams(Params):
     tile: int | None = Field(None, ge=32, le=8192)
     """Side of the squares that a picture is cut into, in pixels; smaller ones need less memory. By default it fits."""
 
-    device: Literal["auto", "cpu"] | int = "auto"
+    device: Literal["auto", "cpu"] | Annotated[int, Field(ge=0)] = "auto"
     """`auto` is the first GPU, the processor where there is none; a number is one of several GPUs, from 0."""
 
     def settled(self, folder: Path) -> Self:

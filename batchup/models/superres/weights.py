@@ -87,13 +87,13 @@ def check_installed(library: Library, model: str) -> None:
         )
 
 
-def find(library: Library, weights: str, models_dir: str, base: Path) -> Files:
+def find(library: Library, weights: str, models_dir: str | None, base: Path) -> Files:
     """Return the network that a person calls *weights*.
 
     Args:
         library: Of which kind.
         weights: A name, or a path with or without an ending.
-        models_dir: Where to look for a name; empty for the environment's folders and the well-known ones.
+        models_dir: Where to look for a name; None for the environment's folders and the well-known ones.
         base: What relative paths start from.
 
     Raises:
@@ -111,7 +111,7 @@ def find(library: Library, weights: str, models_dir: str, base: Path) -> Files:
     raise WeightsError(_missing(library, path.name, folders))
 
 
-def _folders(library: Library, models_dir: str, base: Path) -> Sequence[Path]:
+def _folders(library: Library, models_dir: str | None, base: Path) -> Sequence[Path]:
     if models_dir:
         return [Path(os.path.abspath(base / os.path.expanduser(models_dir)))]  # noqa: PTH100, PTH111 - as above
     own = os.environ.get(library.variable, "")
@@ -182,7 +182,7 @@ def reopen(library: Library, name: str, folder: str, sha256: str) -> Files:
         WeightsError: It is not there any more, or another one is.
     """
     others: list[Files] = []
-    for place in [Path(folder), *_folders(library, "", Path("/"))]:
+    for place in [Path(folder), *_folders(library, None, Path("/"))]:
         for ending in ("",) if library.is_pair else library.endings:
             found = _in(library, place, name + ending)
             if found is not None and found.sha256 == sha256:

@@ -24,7 +24,7 @@ class Loaded(Generic[Found]):
 
     def __init__(self, load: Callable[[Files, str | int], Found]) -> None:
         self._load = load
-        self._networks: OrderedDict[tuple[str, str | int], Found] = OrderedDict()
+        self._networks: OrderedDict[tuple[str | None, str | int], Found] = OrderedDict()
 
     def get(self, params: NetworkParams) -> Found:
         """Return the network that a task was planned with.
@@ -42,6 +42,8 @@ class Loaded(Generic[Found]):
 
     def _files(self, params: NetworkParams) -> Files:
         try:
+            assert params.models_dir  # a task's parameters are settled
+            assert params.sha256
             return reopen(params.engine.library, params.weights, params.models_dir, params.sha256)
         except WeightsError as error:
             raise RejectedError(str(error), kind="weights_changed") from error
