@@ -3,6 +3,15 @@
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from batchup.errors import Fault, ManifestError
+
+
+def check_address(address: str) -> None:
+    """Raise ManifestError if *address* cannot be used; none at all is right."""
+    message = trouble(address) if address else ""
+    if message:
+        raise ManifestError([Fault("", 0, 0, f"cluster: {message}")])
+
 
 def trouble(address: str) -> str:
     """Return why *address* cannot be used, as the end of a sentence; empty if it can be tried."""

@@ -9,25 +9,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
+from distributed import Client, Security
 
 from batchup.cluster.call import ABOUT, OPEN, WORKERS, pack
+from batchup.cluster.commands import TLS
 from batchup.cluster.engine import Engine
 from batchup.cluster.identity import account, code
 from batchup.cluster.members import Member
 from batchup.errors import FatalError, Fault, ManifestError
 from batchup.manifest import Manifest
-from batchup.provision import LOCAL
+from batchup.models import LOCAL
 
 CONNECT_S = 10.0
 WORKERS_S = 30.0
 """How long the first worker is waited for."""
 LOOK_EVERY_S = 1.0
-TLS = "BATCHUP_CLUSTER_TLS"
-"""Environment variable: a folder with ``ca.pem``, ``cert.pem`` and ``key.pem``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ async def open_engine(wanted: Wanted) -> AsyncIterator[Engine]:
     try:
         async with _open_client(wanted) as client, anyio.create_task_group() as group:
             run = secrets.token_hex(6)
-            engine = Engine(client, run, scratch, group)
+            engine = Engine(client, run, scratch)
             newcomers = _Newcomers(wanted, client, engine, run, scratch)
             await newcomers.begin(group)
             group.start_soon(_watch, client, wanted.address)
@@ -83,10 +84,7 @@ def _made_empty(folder: Path) -> None:
 
 @asynccontextmanager
 async def _open_client(wanted: Wanted) -> AsyncIterator[Any]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise wanted.refused("run.cluster and --cluster need Dask: pip install 'batchup[cluster]'") from error
+    await _check_there(wanted)
     # What Dask says of lost connections is said by us, once.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
@@ -108,6 +106,17 @@ async def _open_client(wanted: Wanted) -> AsyncIterator[Any]:
             await client.close(timeout=1)
 
 
+async def _check_there(wanted: Wanted) -> None:
+    """Raise at once if nobody listens there: Dask would try again and again."""
+    place = urlsplit(wanted.address)
+    try:
+        with anyio.fail_after(CONNECT_S):
+            stream = await anyio.connect_tcp(place.hostname or "", place.port or 0)
+    except (OSError, TimeoutError) as error:
+        raise wanted.refused(f"no scheduler listens there: {error or 'no answer'}") from error
+    await stream.aclose()
+
+
 async def _check_fence(wanted: Wanted, client: Any) -> None:
     try:
         theirs = await getattr(client.scheduler, ABOUT)()
@@ -120,10 +129,8 @@ async def _check_fence(wanted: Wanted, client: Any) -> None:
         raise wanted.refused(f"its scheduler runs batchup {theirs}, this is {code()}: update one of them")
 
 
-def security(wanted: Wanted) -> Any:
+def security(wanted: Wanted) -> Security | None:
     """Return the certificates that are shown and asked for; None for none."""
-    from distributed import Security
-
     folder = wanted.environment.get(TLS)
     if not wanted.address.startswith("tls://"):
         return None
@@ -204,9 +211,12 @@ class _Newcomers:
             reason = self._reason(about)
             if not reason:
                 await getattr(worker, OPEN)(run=f"batchup-{self._run}", manifest=pack(self._wanted.manifest))
-        # Dask raises whatever the other side raised, and its own for who has gone meanwhile.
+        except OSError:
+            self._asked.discard(address)  # it is gone already; its nanny may start another
+            return
+        # Dask raises whatever the other side raised, ValueError and its kin for an unknown question.
         except Exception as error:  # noqa: BLE001 - see above: it is told, and the worker not used
-            reason = f"it was not started with --preload batchup.cluster.worker, or does not answer ({error})"
+            reason = f"it was not started with --preload batchup.cluster.worker, or is of another version ({error})"
         if reason:
             self._refused.append(f"worker {address}: {reason}")
             self._wanted.tell(f"worker {address} gets nothing to do: {reason}")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from batchup.aside import aside
 from batchup.cluster.call import PREFIX, REVOKE, Call, Outcome, pack, perform, unpack
@@ -14,6 +13,9 @@ from batchup.cluster.carriage import Carriage
 from batchup.cluster.loss import Lost
 from batchup.cluster.members import Kind, Member, Members
 from batchup.errors import SubmissionUnknown, TransientError
+
+CLEAR_S = 2.0
+"""How long a worker may take to remove what it was brought."""
 
 LOST = 3
 """Workers that one errand may take down with it before it is told as failed."""
@@ -73,17 +75,16 @@ class _Flight:
 class Engine:
     """Runs errands on the workers of one cluster. Made by :func:`batchup.cluster.connection.open_engine`."""
 
-    def __init__(self, client: Any, run: str, scratch: Path, group: TaskGroup) -> None:
+    def __init__(self, client: Any, run: str, scratch: Path) -> None:
         """Take what it works with.
 
         Args:
             client: Dask's, connected.
             run: Name of this run, never used before.
             scratch: Folder for what workers write, on the disk of the outputs.
-            group: For what nobody waits for.
         """
         self.members = Members()
-        self._client, self._run, self._scratch, self._group = client, run, scratch, group
+        self._client, self._run, self._scratch = client, run, scratch
         self._flights: dict[str, _Flight] = {}
         self._count = 0
 
@@ -145,8 +146,9 @@ class Engine:
             del self._flights[attempt]
             if future is not None:
                 future.release()  # The fence forgets it, and the worker stops if it is still at it.
-            if carriage is not None:
-                self._group.start_soon(carriage.clear)
+            if carriage is not None and member in self.members:
+                with anyio.move_on_after(CLEAR_S, shield=True):
+                    await carriage.clear()
 
     def _call(self, member: Member, attempt: str, errand: Errand) -> Call:
         away, written = Path(member.folder) / attempt, (*errand.writes, *errand.scratch)

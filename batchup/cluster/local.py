@@ -1,75 +1,71 @@
-"""A cluster on this machine: a scheduler and workers, to try it or to use more than one GPU."""
+"""A cluster on this machine: a scheduler and workers, to try it, or to have one worker for each GPU."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from batchup.cluster.commands import Layout
+
 END_S = 5.0
-READY_S = 60.0
+
+Process = subprocess.Popen[str]
 
 
-def scheduler_command(address: str) -> list[str]:
-    """Return the arguments behind ``dask`` that start a scheduler at *address*."""
-    scheme, _, place = address.partition("://")
-    host, _, port = place.rpartition(":")
-    at = [] if host in {"", "0.0.0.0"} else ["--host", host]  # noqa: S104 - whoever wrote it wants it
-    return [
-        "scheduler",
-        *at,
-        "--port",
-        port,
-        "--protocol",
-        scheme,
-        "--no-dashboard",
-        "--no-show",
-        "--preload",
-        "batchup.cluster.fence",
-    ]
-
-
-def worker_command(address: str, slots: int, resources: str = "") -> list[str]:
-    """Return the arguments behind ``dask`` that start a worker.
+@contextmanager
+def open_local(
+    layout: Layout,
+    workers: int,
+    *,
+    nanny: bool = True,
+    environment: Mapping[str, str] | None = None,
+    scratch: Path | None = None,
+) -> Iterator[list[Process]]:
+    """Run a scheduler that only this machine reaches, and so many workers, while the block lasts; gives the workers.
 
     Args:
-        address: Of the scheduler.
-        slots: How many tasks it works on at a time.
-        resources: ``GPU=1``.
+        layout: Of the cluster.
+        workers: How many.
+        nanny: Whether a worker that dies is started again.
+        environment: Of the workers, instead of this process'.
+        scratch: Where the workers keep files, instead of the system's place for that.
+
+    Raises:
+        ChildProcessError: One of them does not start; holds the last that it said.
     """
-    own = ["--resources", resources] if resources else []
-    # Its memory is the pool's processes', which Dask does not see; what it does see, it must not kill.
-    return [
-        "worker",
-        address,
-        "--nthreads",
-        str(slots),
-        "--memory-limit",
-        "0",
-        "--no-dashboard",
-        *own,
-        "--preload",
-        "batchup.cluster.worker",
-    ]
+    with ExitStack() as stack:
+        stack.enter_context(process(layout.scheduler(only_here=True), "Scheduler at:"))
+        kept = ["--local-directory", str(scratch)] if scratch else []
+        command = [*layout.worker(), *kept, *([] if nanny else ["--no-nanny"])]
+        yield [
+            stack.enter_context(process(command, "Registered to:", environment=environment))
+            for _ in range(workers)
+        ]
 
 
 @contextmanager
 def process(
-    arguments: Sequence[str], ready: str, *, cwd: Path | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """Run ``dask`` with *arguments* while the block lasts, which begins when it has said *ready*.
+    command: Sequence[str], ready: str, *, environment: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """Run a command of Dask's while the block lasts, which begins when it has said *ready*. Blocks until then.
 
     Raises:
         ChildProcessError: It ended before; holds the last that it said.
     """
-    command = [sys.executable, "-m", "dask", *arguments]
     running = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=cwd, start_new_session=True
+        [sys.executable, "-P", "-m", *command],  # a file called dask.py may lie in this folder
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
+    assert running.stderr is not None
     try:
-        assert running.stderr is not None
         said: list[str] = []
         for line in running.stderr:
             said.append(line.strip())
@@ -78,28 +74,29 @@ def process(
         else:
             raise ChildProcessError("\n".join(said[-5:]))
         # Whatever it says from now on is read, or it would block on a full pipe one day.
-        threading.Thread(target=running.stderr.read, daemon=True).start()
+        reading = threading.Thread(target=_read, args=(running,), daemon=True)
+        reading.start()
         yield running
     finally:
         _end(running)
+        running.stderr.close()
 
 
-def _end(running: "subprocess.Popen[str]") -> None:
+def _read(running: Process) -> None:
+    assert running.stderr is not None
+    with suppress(ValueError):  # it was closed meanwhile
+        for _ in running.stderr:
+            pass
+
+
+def _end(running: Process) -> None:
     running.terminate()
     with suppress(subprocess.TimeoutExpired):
         running.wait(END_S)
+    # A nanny may be gone before its worker: the whole session is.
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.pid, signal.SIGKILL)
     if running.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(running.pid, 9) if hasattr(os, "killpg") else running.kill()
+        running.kill()
         running.wait()
-
-
-@contextmanager
-def open_local(address: str, workers: int, slots: int = 1) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Run a scheduler at *address* and so many workers while the block lasts; gives the workers' processes."""
-    with ExitStack() as stack:
-        stack.enter_context(process(scheduler_command(address), "Scheduler at:"))
-        yield [
-            stack.enter_context(process(worker_command(address, slots), "Registered to:"))
-            for _ in range(workers)
-        ]

@@ -1,0 +1,54 @@
+"""A cluster on this machine for tests, its workers killed as power cuts would, and jobs for it."""
+
+import os
+import random
+import signal
+import socket
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from batchup.cluster.commands import Layout
+from batchup.cluster.local import open_local
+from tests.library import manifest
+
+
+def layout(**more) -> Layout:
+    """Return a cluster on a port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Layout("127.0.0.1", probe.getsockname()[1], **more)
+
+
+@contextmanager
+def cluster(folder: Path, workers=2, *, nanny=False, **environment: str):
+    """Run a cluster while the block lasts; gives its layout and its workers' processes."""
+    planned = layout()
+    given = {**os.environ, **environment}
+    with open_local(planned, workers, nanny=nanny, environment=given, scratch=folder) as processes:
+        yield planned, processes
+
+
+def worker_pid(nanny) -> int:
+    """Return the process that a nanny looks after; 0 while there is none."""
+    # A nanny starts it from a thread, whose child it is.
+    for file in Path(f"/proc/{nanny.pid}/task").glob("*/children"):
+        for pid in map(int, file.read_text().split()):
+            with suppress(OSError):
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+    return 0
+
+
+def kill_one(nannies, rng: random.Random) -> bool:
+    """Kill a worker as a power cut would, if there is one; its nanny starts another."""
+    pid = worker_pid(rng.choice(nannies))
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(pid)
+
+
+def job(folder: Path, address: str, text="params: {scale: 2}", **more) -> Path:
+    """Write a manifest whose work a cluster does."""
+    run = text if "\nrun:" in f"\n{text}" else f"{text}\nrun: {{cluster: '{address}'}}"
+    return manifest(folder, run, **more)

@@ -1,0 +1,133 @@
+"""Workers that die at any instant cost nothing but time."""
+
+import contextlib
+import random
+import subprocess
+from collections import Counter
+
+import pytest
+from anyio import to_thread
+
+from batchup.rehearsal import Delay, Script
+from tests.cluster.machines import cluster, job, kill_one
+from tests.fal.job import Job, fal_of, paid_once
+from tests.library import events, kill, outputs, photo, start, wait_until
+
+PAID = "model: fal/seedvr-image\nparams: {output_format: png}\nfal: {settle: 1s}"
+
+
+def killed_while(process, nannies, kills, rng):
+    """Kill workers now and then until *process* ends; return how often."""
+    killed = 0
+    assert process.stderr
+    next(line for line in process.stderr if "to run" in line)
+    while killed < kills:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=rng.uniform(0.1, 0.6))
+            break
+        killed += kill_one(nannies, rng)
+    return killed
+
+
+def ended(process):
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, out + err
+    assert "Traceback" not in err
+    return err
+
+
+async def paid_through(tmp_path, monkeypatch, *, photos, kills, seed):
+    rng = random.Random(seed)
+    async with fal_of(monkeypatch, Script("submit", Delay(0.3), times=0), task_s=0.1) as fal:
+
+        def run():
+            with cluster(tmp_path / "workers", nanny=True) as (planned, nannies):
+                text = f"{PAID}\nrun: {{concurrency: 6, cluster: '{planned.address}'}}"
+                one = Job(tmp_path, text, photos=photos)
+                process = start("run", one.file, cwd=tmp_path)
+                killed = killed_while(process, nannies, kills, rng)
+                return one, killed, ended(process)
+
+        one, killed, _ = await to_thread.run_sync(run)
+
+        assert killed >= kills // 2, "too few photos: most kills met a job that was done"
+        assert len(one.outputs()) == photos
+        submissions = Counter(event["id"] for event in one.events("submitting"))
+        assert len(fal.accepted) <= sum(submissions.values()), "an attempt was started twice"
+        assert paid_once(fal)
+        lost = Counter(event["kind"] for event in one.events("retried"))
+        return killed, len(fal.accepted), submissions.total(), lost
+
+
+async def test_workers_killed_while_they_submit_lose_nothing_and_nothing_is_paid_twice(tmp_path, monkeypatch):
+    await paid_through(tmp_path, monkeypatch, photos=16, kills=3, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+async def test_eight_kills_in_48_paid_tasks(tmp_path, monkeypatch, seed):
+    print(await paid_through(tmp_path, monkeypatch, photos=48, kills=8, seed=seed))
+
+
+def free_through(tmp_path, *, photos, kills, seed):
+    rng = random.Random(seed)
+    for number in range(photos):
+        photo(tmp_path / f"photos/{number:02}.png", size=(500, 400), seed=number)
+    with cluster(tmp_path / "workers", nanny=True) as (planned, nannies):
+        process = start("run", job(tmp_path, planned.address, "params: {scale: 4}"), cwd=tmp_path)
+        killed = killed_while(process, nannies, kills, rng)
+        ended(process)
+
+    done = Counter(event["id"] for event in events(tmp_path / "out/.batchup/holiday.jsonl", "done"))
+    assert killed >= kills // 2, "too few photos: most kills met a job that was done"
+    assert len(done) == len(outputs(tmp_path / "out")) == photos
+    assert set(done.values()) == {1}
+    left = [path for path in (tmp_path / "out").rglob("*") if "part" in path.name or "cluster" in path.name]
+    assert not left
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(5))
+def test_eight_kills_in_48_free_tasks(tmp_path, seed):
+    free_through(tmp_path, photos=48, kills=8, seed=seed)
+
+
+def test_free_work_of_killed_workers_is_done_by_others(tmp_path):
+    free_through(tmp_path, photos=12, kills=2, seed=3)
+
+
+async def test_a_killed_coordinator_leaves_nothing_that_is_paid_twice(tmp_path, monkeypatch):
+    async with fal_of(monkeypatch, Script("submit", Delay(0.5), times=0), task_s=0.1) as fal:
+
+        def run():
+            with cluster(tmp_path / "workers") as (planned, _):
+                text = f"{PAID}\nrun: {{concurrency: 6, cluster: '{planned.address}'}}"
+                one = Job(tmp_path, text, photos=10)
+                process = start("run", one.file, cwd=tmp_path)
+                wait_until(lambda: len(fal.accepted) >= 2)
+                kill(process)
+                ended(start("run", one.file, cwd=tmp_path))
+                return one
+
+        one = await to_thread.run_sync(run)
+
+        assert len(one.outputs()) == 10
+        assert paid_once(fal)
+        assert len(fal.accepted) == 10
+
+
+async def test_a_worker_with_another_key_gets_no_paid_work(tmp_path, monkeypatch):
+    async with fal_of(monkeypatch) as fal:
+
+        def run():
+            with cluster(tmp_path / "workers", 1, FAL_KEY="someone:else-0123456789") as (planned, _):
+                one = Job(tmp_path, f"{PAID}\nrun: {{cluster: '{planned.address}'}}")
+                process = start("run", one.file, cwd=tmp_path)
+                return (*process.communicate(), process.returncode)
+
+        out, err, status = await to_thread.run_sync(run)
+
+        assert status == 2, out + err
+        assert "its environment has no FAL_KEY, another one" in err
+        assert "0123456789" not in err
+        assert not fal.accepted

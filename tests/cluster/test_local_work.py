@@ -1,0 +1,154 @@
+"""Local work that a cluster does: the same outputs, wherever they are made."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+import batchup as package
+from batchup.cluster.address import trouble
+from batchup.cluster.call import CLAIM, DONE, REVOKE
+from batchup.cluster.commands import Layout
+from tests.cluster.machines import cluster, job, layout
+from tests.library import batchup, events, manifest, outputs, photo, size
+
+PHOTOS = 6
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("workers")) as (planned, _):
+        yield planned
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for number in range(PHOTOS):
+        photo(tmp_path / f"photos/{number}.png", seed=number)
+    return tmp_path
+
+
+def contents(folder):
+    return {name: file.read_bytes() for name, file in outputs(folder).items()}
+
+
+def test_workers_make_the_same_outputs_as_this_machine(photos, running):
+    file = job(photos, running.address)
+    here = manifest(photos, "params: {scale: 2}", name="here", output="{dir: here}")
+
+    done = batchup("run", file, cwd=photos)
+    batchup("run", here, cwd=photos)
+
+    assert "6 of 6 tasks done" in done.stdout
+    assert contents(photos / "out") == contents(photos / "here")
+    left = {path.name for path in (photos / "out/.batchup").iterdir()}
+    assert left == {"holiday.jsonl", "holiday.jsonl.lock"}
+
+
+def test_the_command_line_names_a_cluster_too(photos, running):
+    file = manifest(photos, "params: {scale: 2}")
+
+    batchup("run", file, "--cluster", running.address, cwd=photos)
+
+    assert len(outputs(photos / "out")) == PHOTOS
+
+
+def test_what_a_worker_cannot_read_fails_as_it_does_here(photos, running):
+    broken = photo(photos / "photos/1.png", size=(300, 200))
+    broken.write_bytes(broken.read_bytes()[:-500])
+
+    done = batchup("run", job(photos, running.address), cwd=photos, status=1)
+
+    assert "5 of 6 tasks done" in done.stdout
+    assert [event["kind"] for event in events(photos / "out/.batchup/holiday.jsonl", "failed")] == ["image_truncated"]
+
+
+async def test_an_attempt_is_granted_once_and_never_after_it_was_revoked(running):
+    from distributed import Client
+
+    async with Client(running.address, asynchronous=True, set_as_default=False) as client:
+        fence = client.scheduler
+        task = client.submit(anyio.sleep, 60, key="batchup-test-1", pure=False)
+        with anyio.fail_after(10):
+            while not any((await fence.processing()).values()):
+                await anyio.sleep(0.01)
+
+        granted = [await getattr(fence, CLAIM)(attempt="batchup-test-1", worker="w") for _ in range(2)]
+        revoked = await getattr(fence, REVOKE)(attempt="batchup-test-1")
+        handed_in = await getattr(fence, DONE)(attempt="batchup-test-1", result=b"late")
+        unknown = await getattr(fence, CLAIM)(attempt="batchup-test-2", worker="w")
+
+        assert granted == [True, False]
+        assert tuple(revoked) == ("claimed", b"")
+        assert not handed_in
+        assert not unknown
+        task.release()
+
+
+def test_files_are_carried_to_workers_that_do_not_share_them(photos, tmp_path_factory):
+    apart = tmp_path_factory.mktemp("apart")
+    with cluster(apart, 1, BATCHUP_CLUSTER_FILES="carry") as (planned, _):
+        batchup("run", job(photos, planned.address), cwd=photos)
+
+        assert {size(file) for file in outputs(photos / "out").values()} == {(96, 72)}
+        assert len(outputs(photos / "out")) == PHOTOS
+        assert not [path for path in apart.rglob("*") if path.is_file() and path.suffix == ""], "left over"
+
+
+def test_a_worker_of_another_version_is_given_nothing(photos, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(Path(package.__file__).parent, other / "batchup", ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "batchup/version.py").write_text('"""The version."""\n\n__version__ = "0.0.9"\n')
+    with cluster(other / "scratch", 1, PYTHONPATH=str(other)) as (planned, _):
+        done = batchup("run", job(photos, planned.address), cwd=photos, status=2)
+
+    assert "runs batchup 0.0.9 (" in done.stderr
+    assert not outputs(photos / "out")
+
+
+def test_a_cluster_that_is_not_there_is_told_before_anything_is_done(photos):
+    done = batchup("run", job(photos, layout().address), cwd=photos, status=2)
+
+    assert "no scheduler listens there" in done.stderr
+    assert not outputs(photos / "out")
+
+
+def test_an_address_that_is_none_is_told_with_its_place(photos):
+    done = batchup("run", job(photos, "scheduler:8786"), cwd=photos, status=2)
+
+    assert "holiday.yaml:" in done.stderr
+    assert "write tcp://host:8786" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["http://host:8786", "tcp://host", "tcp://host:port", "tcp://:1", "tcp://a:1/b"])
+def test_an_address_is_a_scheme_a_host_and_a_port(address):
+    assert trouble(address)
+
+
+@pytest.mark.parametrize("address", ["tcp://host:8786", "tls://10.0.0.1:1", "tcp://[::1]:8786"])
+def test_an_address_of_any_host_can_be_tried(address):
+    assert not trouble(address)
+
+
+def test_without_dask_the_extra_is_named(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("without")
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['distributed'] = None\n")
+    file = job(photos, "tcp://127.0.0.1:8786")
+
+    done = batchup("run", file, cwd=photos, status=2, env={**os.environ, "PYTHONPATH": str(folder)})
+
+    assert "pip install 'batchup[cluster]'" in done.stderr
+
+
+def test_the_printed_commands_are_those_that_tests_start(tmp_path):
+    planned = Layout("10.0.0.1", gpus=2, certificates=tmp_path)
+
+    done = batchup("cluster", "--host", "10.0.0.1", "--gpus", 2, "--slots", 1, "--tls", tmp_path, cwd=tmp_path)
+
+    for command in (planned.scheduler(), planned.worker()):
+        assert " ".join(command) in done.stdout
+    assert "batchup run --cluster tls://10.0.0.1:8786 MANIFEST" in done.stdout
+    assert sys.executable not in done.stdout
