@@ -45,7 +45,8 @@ function help() {
 }
 
 function pressed(event) {
-  const isTyping = event.target.matches("input:not([type=checkbox], [type=range])");
+  // A dialog that has just closed may have the focus still.
+  const isTyping = event.target.matches(":not(dialog:not([open]) *):is(input:not([type=checkbox], [type=range]))");
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping || !$("keys-on").checked) return;
   const found = KEYS.find(([key, , act]) => key === event.key && act);
   const isOpen = document.querySelector("dialog[open]");
