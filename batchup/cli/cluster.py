@@ -4,6 +4,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import click
 from batchup.cli import EXIT_FAILED, print_json
 from batchup.cli.options import Output, common
 from batchup.cluster.address import check_address
-from batchup.cluster.commands import Layout
+from batchup.cluster.commands import TLS, Layout
 
 
 @click.command(
@@ -88,8 +89,6 @@ def _lines(layout: Layout) -> Iterator[str]:
 
 
 def _environment(layout: Layout) -> dict[str, str]:
-    from batchup.cluster.commands import TLS
-
     return {TLS: str(layout.certificates)} if layout.certificates else {}
 
 
@@ -116,7 +115,5 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
 
 
 def _wait() -> None:
-    try:
+    with suppress(KeyboardInterrupt):
         threading.Event().wait()
-    except KeyboardInterrupt:
-        pass

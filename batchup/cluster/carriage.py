@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from batchup.cluster.call import CLEAR, PIECE_BYTES, READ, WRITE
 from batchup.cluster.loss import Lost

@@ -88,7 +88,7 @@ async def _open_client(wanted: Wanted) -> AsyncIterator[Any]:
     # What Dask says of lost connections is said by us, once.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = await Client(
+        client = await Client(  # type: ignore[no-untyped-call]  # Dask's
             wanted.address,
             asynchronous=True,
             set_as_default=False,
@@ -113,7 +113,7 @@ async def _check_there(wanted: Wanted) -> None:
         with anyio.fail_after(CONNECT_S):
             stream = await anyio.connect_tcp(place.hostname or "", place.port or 0)
     except (OSError, TimeoutError) as error:
-        raise wanted.refused(f"no scheduler listens there: {error or 'no answer'}") from error
+        raise wanted.refused(f"no scheduler listens there: {str(error) or 'no answer'}") from error
     await stream.aclose()
 
 
@@ -135,17 +135,19 @@ def security(wanted: Wanted) -> Security | None:
     if not wanted.address.startswith("tls://"):
         return None
     if not folder:
-        return Security(require_encryption=True)  # Dask's own settings say where they are
+        return Security(require_encryption=True)  # type: ignore[no-untyped-call]  # Dask's own settings say where they are
     ca, cert, key = (str(Path(folder).expanduser() / name) for name in ("ca.pem", "cert.pem", "key.pem"))
     missing = [name for name in (ca, cert, key) if not Path(name).is_file()]
     if missing:
         raise wanted.refused(f"{TLS} names a folder without {missing[0]}")
-    return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)
+    return Security(  # type: ignore[no-untyped-call]  # Dask's
+        require_encryption=True, tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key
+    )
 
 
 async def _watch(client: Any, address: str) -> None:
     """End the run when the scheduler is gone: nothing can be asked any more of what is under way."""
-    while client.status == "running":
+    while client.status == "running":  # noqa: ASYNC110 - Dask tells nobody
         await anyio.sleep(LOOK_EVERY_S)
     message = f"the cluster's scheduler at {address} is gone; start it and run again, which goes on where this stopped"
     raise FatalError(message, stopped="account")

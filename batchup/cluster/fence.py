@@ -23,7 +23,7 @@ class _Attempt:
     result: bytes = b""
 
 
-class Fence(SchedulerPlugin):  # type: ignore[misc]  # distributed's classes are untyped for mypy
+class Fence(SchedulerPlugin):
     """Grants each attempt to one worker, once."""
 
     name = "batchup-fence"

@@ -56,7 +56,7 @@ def process(
     Raises:
         ChildProcessError: It ended before; holds the last that it said.
     """
-    running = subprocess.Popen(
+    running = subprocess.Popen(  # noqa: S603 - our own command, without a shell
         [sys.executable, "-P", "-m", *command],  # a file called dask.py may lie in this folder
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

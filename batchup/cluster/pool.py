@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from batchup.cluster.engine import Engine, Errand
 from batchup.providers.local.pool import Pool
+from batchup.providers.local.work import Work
 
 GPU = "GPU"
 """Label of workers that are given what needs a device, if there are any: ``dask worker --resources GPU=1``."""
@@ -37,21 +38,20 @@ class ClusterPool(Pool):
     ) -> Any:
         """See :meth:`batchup.providers.local.pool.Pool.call`; *memory_bytes* are compared with the worker's memory."""
         members = self._engine.members
-        source, output = getattr(argument, "source", ""), getattr(argument, "output", "")
-        is_work = bool(source and output)
-        if not is_work and not all(member.shares for member in members):
+        work = argument if isinstance(argument, Work) else None
+        if work is None and not all(member.shares for member in members):
             return await self._here.call(function, argument, memory_bytes=memory_bytes, tell=tell, home=home)
 
         def arguments(places: Mapping[str, str]) -> tuple[Any, ...]:
-            return (replace(argument, **places) if is_work else argument, home)
+            return (replace(work, **places) if work else argument, home)
 
         return await self._engine.do(
             Errand(
                 "pool",
                 function,
                 arguments,
-                reads={"source": Path(source)} if is_work else {},
-                writes={"output": Path(output)} if is_work else {},
+                reads={"source": Path(work.source)} if work else {},
+                writes={"output": Path(work.output)} if work else {},
                 memory_bytes=memory_bytes,
                 label=GPU if home and members.has_label(GPU) else "",
                 tell=tell,

@@ -237,5 +237,5 @@ async def _serve(worker: Worker, slots: int, ready: anyio.Event) -> None:
     async with open_pool(slots, memory_bytes) as pool, anyio.create_task_group() as group:
         _bench = Bench(worker, group, pool, slots)
         ready.set()
-        await worker.finished()
+        await worker.finished()  # type: ignore[no-untyped-call]  # Dask's
         group.cancel_scope.cancel()

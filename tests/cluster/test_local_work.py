@@ -63,7 +63,9 @@ def test_what_a_worker_cannot_read_fails_as_it_does_here(photos, running):
     done = batchup("run", job(photos, running.address), cwd=photos, status=1)
 
     assert "5 of 6 tasks done" in done.stdout
-    assert [event["kind"] for event in events(photos / "out/.batchup/holiday.jsonl", "failed")] == ["image_truncated"]
+    assert [event["kind"] for event in events(photos / "out/.batchup/holiday.jsonl", "failed")] == [
+        "image_truncated"
+    ]
 
 
 async def test_an_attempt_is_granted_once_and_never_after_it_was_revoked(running):
@@ -73,7 +75,7 @@ async def test_an_attempt_is_granted_once_and_never_after_it_was_revoked(running
         fence = client.scheduler
         task = client.submit(anyio.sleep, 60, key="batchup-test-1", pure=False)
         with anyio.fail_after(10):
-            while not any((await fence.processing()).values()):
+            while not any((await fence.processing()).values()):  # noqa: ASYNC110 - another process gets there
                 await anyio.sleep(0.01)
 
         granted = [await getattr(fence, CLAIM)(attempt="batchup-test-1", worker="w") for _ in range(2)]
@@ -100,7 +102,9 @@ def test_files_are_carried_to_workers_that_do_not_share_them(photos, tmp_path_fa
 
 def test_a_worker_of_another_version_is_given_nothing(photos, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
-    shutil.copytree(Path(package.__file__).parent, other / "batchup", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(package.__file__).parent, other / "batchup", ignore=shutil.ignore_patterns("__pycache__")
+    )
     (other / "batchup/version.py").write_text('"""The version."""\n\n__version__ = "0.0.9"\n')
     with cluster(other / "scratch", 1, PYTHONPATH=str(other)) as (planned, _):
         done = batchup("run", job(photos, planned.address), cwd=photos, status=2)
@@ -123,7 +127,9 @@ def test_an_address_that_is_none_is_told_with_its_place(photos):
     assert "write tcp://host:8786" in done.stderr
 
 
-@pytest.mark.parametrize("address", ["http://host:8786", "tcp://host", "tcp://host:port", "tcp://:1", "tcp://a:1/b"])
+@pytest.mark.parametrize(
+    "address", ["http://host:8786", "tcp://host", "tcp://host:port", "tcp://:1", "tcp://a:1/b"]
+)
 def test_an_address_is_a_scheme_a_host_and_a_port(address):
     assert trouble(address)
 
@@ -146,7 +152,9 @@ def test_without_dask_the_extra_is_named(photos, tmp_path_factory):
 def test_the_printed_commands_are_those_that_tests_start(tmp_path):
     planned = Layout("10.0.0.1", gpus=2, certificates=tmp_path)
 
-    done = batchup("cluster", "--host", "10.0.0.1", "--gpus", 2, "--slots", 1, "--tls", tmp_path, cwd=tmp_path)
+    done = batchup(
+        "cluster", "--host", "10.0.0.1", "--gpus", 2, "--slots", 1, "--tls", tmp_path, cwd=tmp_path
+    )
 
     for command in (planned.scheduler(), planned.worker()):
         assert " ".join(command) in done.stdout
