@@ -81,6 +81,7 @@ class Options:
         confirm: Is shown the plan before anything is run, and the history; nothing is if it answers False.
         ended: Is shown how the run ended, before that is announced to anybody.
         environment: Holds accounts' keys, and where their platforms are.
+        cluster: Address of a cluster's scheduler, instead of the manifest's; none is used for a rehearsal.
         stands_for: What is planned, where the run is a rehearsal: the manifest is the same then, with its outputs and
             its ledger elsewhere.
     """
@@ -93,6 +94,7 @@ class Options:
     confirm: Callable[[Plan, History], bool] = lambda _plan, _history: True
     ended: Callable[["Outcome"], None] = lambda _outcome: None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    cluster: str = ""
     stands_for: Manifest | None = None
 
 
@@ -367,6 +369,7 @@ class _Run:
             self.window_left = any(lane.backlog.window_left for lane in lanes)
 
     def _means(self, watcher: Watcher) -> Means:
+        options = self.session.options
         rates = {model: limit.rate for model, limit in self.session.manifest.run.limits.items() if limit.rate}
         return Means(
             manifest=self.session.manifest,
@@ -378,11 +381,13 @@ class _Run:
             gate=self.gate,
             throttle=Throttle(self.session.clock, self.session.manifest.run.rate, rates),
             watcher=watcher,
-            concurrency=self.session.options.concurrency,
-            environment=self.session.options.environment,
+            concurrency=options.concurrency,
+            environment=options.environment,
             stop=self.stop,
             log=self.session.reporter.log,
             scribe=self.scribe,
+            cluster="" if options.stands_for else options.cluster or self.session.manifest.run.cluster or "",
+            tell=self.session.reporter.tell,
         )
 
 

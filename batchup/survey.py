@@ -8,6 +8,7 @@ from pathlib import Path
 from batchup import courier, inputs
 from batchup.batch import collect
 from batchup.catalogue import Catalogue
+from batchup.cluster.address import trouble
 from batchup.errors import Fault, ManifestError
 from batchup.expand import Expansion, expand
 from batchup.history import History
@@ -94,14 +95,10 @@ def check_known(manifest: Manifest) -> None:
     Raises:
         ManifestError: Holds all such keys.
     """
-    asked = {
-        ("run", "cluster"): manifest.run.cluster,
-    }
-    faults = [
-        manifest.fault(place, f"batchup {__version__} does not do this yet; leave it out")
-        for place, value in asked.items()
-        if value
-    ]
+    faults = []
+    reason = trouble(manifest.run.cluster) if manifest.run.cluster else ""
+    if reason:
+        faults.append(manifest.fault(("run", "cluster"), reason))
     faults += courier.faults(manifest)
     if faults:
         raise ManifestError(faults)

@@ -15,7 +15,7 @@ LAYERS = [
     ["run", "progress", "report", "audience"],
     ["quote", "coverage", "forecast"],
     ["survey", "rebuild", "prune"],
-    ["lanes", "steering"],
+    ["lanes", "steering", "cluster"],
     ["dispatcher", "lane", "backlog"],
     ["attempt", "planner"],
     ["twins", "asked", "sample", "workplace", "messages", "metrics"],

@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "audit",
     "report": "report",
     "dashboard": "dashboard",
+    "cluster": "cluster",
     "models": "models",
     "validate": "validate",
     "schema": "validate",

@@ -45,6 +45,13 @@ _STATUS = {
     help="Serve OpenMetrics at http://127.0.0.1:PORT/metrics while the run lasts.",
 )
 @click.option("--dashboard", is_flag=True, help="Show the run in the browser while it lasts; see `dashboard`.")
+@click.option(
+    "--cluster",
+    "address",
+    metavar="ADDRESS",
+    default="",
+    help="Have workers on other machines do the work: tcp://scheduler:8786; see `batchup cluster`.",
+)
 @common
 def run(
     manifest: Path,
@@ -58,6 +65,7 @@ def run(
     allow_programs: bool,
     metrics_port: int | None,
     dashboard: bool,
+    address: str,
     output: Output,
 ) -> int:
     """Run MANIFEST, or go on where it stopped.
@@ -70,12 +78,14 @@ def run(
     from batchup.cli.dashboard import shown
     from batchup.cli.outlook import foretold, look_ahead
     from batchup.cli.programs import check_program, run_program
+    from batchup.cluster.address import check_address
     from batchup.manifest import load
     from batchup.progress import Progress
     from batchup.run import Options
     from batchup.run import run as run_manifest
 
     job = load(manifest)
+    check_address(address)
     check_program(job, allow=allow_programs)
     progress = Progress(show=not output.quiet, color=output.color)
 
@@ -108,6 +118,7 @@ def run(
         no_wait=no_wait,
         confirm=confirm,
         ended=show,
+        cluster=address,
     )
 
     async def execute() -> "Outcome":
