@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -13,12 +13,14 @@ import msgspec
 from batchup.errors import Fault
 from batchup.history import State
 from batchup.inputs import Skipped
+from batchup.source import Source
 from batchup.spool import Spool
 from batchup.task import Task
 
 BEYOND_LIMIT = "beyond --limit"
 BEYOND_SAMPLE = "beyond --sample"
 NOT_REHEARSED = "not rehearsed"
+SPARED = "done before, and to be paid for again"
 LOST = "lost"
 LOOKED_FOR = "looked for once more; --resubmit-held submits it again"
 HELD = "--resubmit-held submits it again"
@@ -96,6 +98,9 @@ class Choice:
         sample: Run no more than so many tasks, which differ as much as they can.
         rehearsal: Leave what somebody beyond this machine would be asked for: outputs to be fetched again, and URLs
             to be read.
+        ready: Whether an input may be taken now; one that may not is left out as still being written.
+        partial: Whether some inputs are not there now: what the manifest does not make then is no orphan.
+        spares: Leave out inputs that are done and would be paid for again.
     """
 
     retry_failed: bool = False
@@ -107,6 +112,9 @@ class Choice:
     limit: int | None = None
     sample: int | None = None
     rehearsal: bool = False
+    ready: Callable[[Source], bool] | None = None
+    partial: bool = False
+    spares: bool = False
 
 
 @dataclass

@@ -23,6 +23,7 @@ from batchup.plan import (
     LOOKED_FOR,
     LOST,
     NOT_REHEARSED,
+    SPARED,
     TO_RUN,
     Action,
     Choice,
@@ -154,6 +155,10 @@ class _Planner:
         if content and decision.action in _LEADING:
             self._leaders.setdefault(bytes.fromhex(content), len(plan.steps))
         before = self._before(task) if record is None else None
+        was_done = record.state is State.DONE if record else before is not None and before.was_done
+        if self._choice.spares and was_done and decision.action is Action.RUN and task.cost_usd != 0:
+            self._batch.skip(Skipped(task.source.label, SPARED, task.output))
+            return
         step = Step(
             task=task,
             action=decision.action,
@@ -165,7 +170,7 @@ class _Planner:
             sha256=sha256,
             content=content,
             known=record is not None and self._twins.claims(record, task.output),
-            was_done=record.state is State.DONE if record else before is not None and before.was_done,
+            was_done=was_done,
         )
         plan.add(step, record.state if record else State.PENDING)
 

@@ -12,11 +12,12 @@ from batchup.cluster.address import trouble
 from batchup.errors import Fault, ManifestError
 from batchup.expand import Expansion, expand
 from batchup.history import History
+from batchup.inputs import Skipped, left
 from batchup.ledger import index
 from batchup.manifest import Manifest
 from batchup.plan import Choice, Plan
 from batchup.planner import make
-from batchup.source import to_text
+from batchup.source import Source, to_text
 from batchup.version import __version__
 
 
@@ -63,10 +64,15 @@ def survey(
     )
     catalogue = catalogue or Catalogue(manifest, experience=history.experience)
     expansion = Expansion(manifest, catalogue, now)
-    batch = collect(manifest, expand(expansion, found, progress))
+    ready = _Ready(found, choice.ready)
+    batch = collect(manifest, expand(expansion, ready, progress))
     plan = make(
         batch, history, manifest, choice, catalogue=catalogue, tick=lambda: progress(len(batch.tasks))
     )
+    if choice.partial or ready.left:
+        # What is not there now may be soon: nothing is forgotten for it.
+        plan.orphaned -= len(plan.orphans)
+        plan.orphans.clear()
     plan.warnings += [*_lost(manifest), *found.warnings]
     if expansion.made:
         plan.warnings += [
@@ -75,6 +81,25 @@ def survey(
             if not fitted
         ]
     return plan
+
+
+class _Ready(Iterator[Source | Skipped]):
+    """Those sources that are ready; the others as left out.
+
+    Attributes:
+        left: Number of the others so far.
+    """
+
+    def __init__(self, found: Iterator[Source | Skipped], is_ready: Callable[[Source], bool] | None) -> None:
+        self.left = 0
+        self._found, self._is_ready = found, is_ready
+
+    def __next__(self) -> Source | Skipped:
+        one = next(self._found)
+        if self._is_ready is None or not isinstance(one, Source) or self._is_ready(one):
+            return one
+        self.left += 1
+        return Skipped(one.label, left.GROWING)
 
 
 def _lost(manifest: Manifest) -> Iterator[Fault]:

@@ -10,11 +10,11 @@ PACKAGE = Path(__file__).parent.parent / "batchup"
 # From the top to the ground. A module may import from its own layer and from those below it.
 LAYERS = [
     ["cli", "__main__"],
-    ["rehearsal", "dashboard", "testing"],
+    ["rehearsal", "dashboard", "watch", "testing"],
     ["__init__"],
     ["run", "progress", "report", "audience"],
     ["quote", "coverage", "forecast"],
-    ["survey", "rebuild", "prune"],
+    ["survey", "rebuild", "prune", "checkup"],
     ["lanes", "steering", "cluster"],
     ["dispatcher", "lane", "backlog"],
     ["attempt", "planner"],

@@ -28,6 +28,8 @@ COMMANDS = {
     "schema": "validate",
     "init": "init",
     "ledger": "ledger",
+    "watch": "watch",
+    "doctor": "doctor",
     "completion": "completion",
 }
 """Command -> the module here that holds it; imported only when it is called."""

@@ -34,7 +34,7 @@ SINGLE_BYTES = 100_000_000
 PART_BYTES = 10 << 20
 """Of each part of a larger file but the last, as the official client has it (fal-client 1.0.3)."""
 
-_TOKEN_PATH = "/storage/auth/token?storage_type=fal-cdn-v3"  # noqa: S105 - where tokens come from
+TOKEN_PATH = "/storage/auth/token?storage_type=fal-cdn-v3"  # noqa: S105 - where tokens come from
 _ENDINGS = {"jpeg": "jpg", "quicktime": "mov", "x-matroska": "mkv", "x-msvideo": "avi"}
 _UNAUTHORIZED = 401
 
@@ -225,7 +225,7 @@ class Storage:
         raise lost
 
     async def _fetch_token(self) -> Answer:
-        answer = await self._api.ask("rest", "POST", _TOKEN_PATH, body={}, within_s=self._stall_s)
+        answer = await self._api.ask("rest", "POST", TOKEN_PATH, body={}, within_s=self._stall_s)
         error = failure("token", answer)
         if error:
             raise error

@@ -1,0 +1,202 @@
+"""`batchup watch`: keeps an eye on the inputs, and runs what is new."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchup.cli import print_json, warn
+from batchup.cli.options import Output, common, manifest_argument
+from batchup.errors import Fault, ManifestError
+from batchup.terminal import escape
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from batchup.history import History
+    from batchup.manifest import Manifest
+    from batchup.plan import Plan
+    from batchup.run import Outcome
+
+UNITS = ("systemd", "launchd")
+LEAST_POLL_S = 1.0
+
+
+@click.command(
+    short_help="Run what is new in the input folders, as it comes.",
+    epilog="Example:  batchup watch holiday.yaml --settle 30s",
+)
+@manifest_argument
+@click.option(
+    "--settle",
+    default="10s",
+    show_default=True,
+    metavar="TIME",
+    help="How long a file must have been still: nobody writes it any more then.",
+)
+@click.option(
+    "--poll",
+    metavar="TIME",
+    help="Look so often, instead of being told by the system: for network drives.",
+)
+@click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="Tasks at a time.")
+@click.option("--budget", metavar="AMOUNT", help='Cap on the whole job\'s cost: "5 USD".')
+@click.option("--ignore-window", is_flag=True, help="Begin work at any time, whatever run.window says.")
+@click.option("--yes", is_flag=True, help="Spend, and pay again for what was done before, without asking.")
+@click.option(
+    "--unit",
+    is_flag=False,
+    flag_value="launchd" if sys.platform == "darwin" else "systemd",
+    type=click.Choice(UNITS),
+    help="Print what starts this watch at every login, and end.",
+)
+@common
+def watch(
+    manifest: Path,
+    *,
+    settle: str,
+    poll: str | None,
+    concurrency: int | None,
+    budget: str | None,
+    ignore_window: bool,
+    yes: bool,
+    unit: str | None,
+    output: Output,
+) -> int:
+    """Keep an eye on the inputs of MANIFEST, and run what is new when it has been still for a while.
+
+    Everything is as in `run`: limits, window, budget, ledger. May be ended and started again at any time. Folders and
+    disks that are not there are waited for. Without a terminal nobody is asked: new paid work needs run.budget, --budget
+    or --yes, and what is done is paid for again only with --yes.
+    """
+    settle_s, poll_s = _seconds("--settle", settle), None if poll is None else _seconds("--poll", poll)
+    if poll_s is not None and poll_s < LEAST_POLL_S:
+        raise click.UsageError(f"--poll: {escape(poll or '')} is too often; 1s is the least")
+    cap_usd = _usd(budget)
+    if unit is not None:
+        click.echo(_unit(unit, manifest), nl=False)
+        return 0
+    return _watched(
+        manifest,
+        (settle_s, poll_s),
+        (concurrency, cap_usd, ignore_window),
+        yes=yes,
+        output=output,
+    )
+
+
+def _watched(
+    file: Path,
+    times: tuple[float, float | None],
+    limits: "tuple[int | None, Decimal | None, bool]",
+    *,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Watch until a signal comes."""
+    import anyio
+
+    from batchup.cli.agree import agrees
+    from batchup.clock import SystemClock
+    from batchup.manifest import load
+    from batchup.progress import Progress
+    from batchup.run import Options
+    from batchup.watch import AlarmError, Wishes, open_alarm, watched_alone
+    from batchup.watch import watch as watch_manifest
+    from batchup.watch.loop import Ears
+
+    (settle_s, poll_s), (concurrency, cap_usd, ignore_window) = times, limits
+    load(file)
+
+    def ask(plan: "Plan", history: "History") -> bool:
+        return agrees(plan, history, yes=yes)
+
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    wishes = Wishes(
+        settle_s,
+        poll_s,
+        yes,
+        Options(concurrency=concurrency, budget_usd=cap_usd, ignore_window=ignore_window),
+        ask if is_terminal else None,
+    )
+    last: list[Outcome] = []
+    ears = Ears(
+        lambda: Progress(show=not output.quiet and is_terminal, color=output.color),
+        lambda text: click.echo(escape_lines(text), err=True),
+        _shower(output, last),
+    )
+
+    async def execute() -> int:
+        async with open_alarm(ears.tell, listens=poll_s is None) as alarm:
+            if not output.quiet:
+                click.echo(escape(f"watching the inputs of {file}; Ctrl-C ends it"), err=True)
+            return await watch_manifest(file, wishes, ears, alarm, SystemClock())
+
+    with watched_alone(file):
+        try:
+            signum = anyio.run(execute)
+        except AlarmError as error:
+            raise ManifestError([Fault("", 0, 0, str(error))]) from error
+        except KeyboardInterrupt:  # between two blocks that listen to it
+            signum = 2
+    if output.json:
+        print_json({"signal": signum, "last": last[-1].summary if last else None})
+    return 128 + signum
+
+
+def escape_lines(text: str) -> str:
+    """Return *text* made harmless, line by line."""
+    return "\n".join(map(escape, text.split("\n")))
+
+
+def _shower(output: Output, last: "list[Outcome]") -> "Callable[[Manifest, Outcome], None]":
+    from batchup.cli.show import summary_lines
+
+    def show(job: "Manifest", outcome: "Outcome") -> None:
+        last[:] = [outcome]
+        warn(outcome.plan.warnings)
+        if outcome.fatal:
+            click.echo(escape(outcome.fatal), err=True)
+        if outcome.summary is not None and not output.quiet and not output.json:
+            click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
+            sys.stdout.flush()
+
+    return show
+
+
+def _unit(kind: str, file: Path) -> str:
+    """Return the unit that starts this very command."""
+    from batchup.manifest import load
+    from batchup.watch import unit
+
+    job = load(file)
+    given = click.get_current_context().params
+    command = [sys.executable, "-m", "batchup", "watch", os.path.realpath(file)]
+    for name in ("settle", "poll", "concurrency", "budget"):
+        if given[name] is not None:
+            command += [f"--{name}", str(given[name])]
+    command += [f"--{name.replace('_', '-')}" for name in ("ignore_window", "yes") if given[name]]
+    if kind == "systemd":
+        return unit.systemd(job.name, job.folder, command)
+    return unit.launchd(job.name, job.folder, command, Path.home())
+
+
+def _seconds(option: str, text: str) -> float:
+    from batchup.manifest.quantities import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from error
+
+
+def _usd(text: str | None) -> "Decimal | None":
+    from batchup.manifest.quantities import usd
+
+    try:
+        return None if text is None else usd(text)
+    except ValueError as error:
+        raise click.UsageError(f"--budget: {error}") from error

@@ -1,0 +1,183 @@
+"""`batchup watch`: real files, a real process."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.library import batchup, events, kill, manifest, outputs, photo, size, start, wait_until
+
+SETTLE = ("--settle", "400ms")
+
+
+@pytest.fixture
+def watching():
+    """Start watches, and end those that still run."""
+    begun = []
+
+    def begin(file, *options):
+        process = start("watch", file, *SETTLE, *options, cwd=file.parent)
+        begun.append(process)
+        return process
+
+    yield begin
+    for process in begun:
+        if process.poll() is None:
+            kill(process)
+
+
+def ledger(file):
+    return file.parent / "out/.batchup/holiday.jsonl"
+
+
+def done(file):
+    path = ledger(file)
+    return [event["output"] for event in events(path, "done")] if path.exists() else []
+
+
+def end(process, signum=signal.SIGINT):
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "photos").mkdir()
+    return manifest(tmp_path)
+
+
+def copy_slowly(source: Path, target: Path, pieces=12, pause_s=0.1):
+    data = source.read_bytes()
+    step = len(data) // pieces + 1
+    with target.open("wb", buffering=0) as writing:
+        for begin in range(0, len(data), step):
+            writing.write(data[begin : begin + step])
+            time.sleep(pause_s)
+
+
+def test_a_file_copied_slowly_is_run_once_and_whole(tmp_path, file, watching):
+    large = photo(tmp_path / "elsewhere/large.bmp", size=(300, 200), seed=3)
+    watching(file)
+
+    copy_slowly(large, tmp_path / "photos/large.bmp")
+    wait_until(lambda: done(file))
+
+    assert done(file) == ["large.bmp"]
+    assert size(tmp_path / "out/large.bmp") == (600, 400)
+    assert len(events(ledger(file), "task")) == 1
+    assert events(ledger(file), "failed") == []
+
+
+def test_fifty_files_at_once_are_all_run_once(tmp_path, file, watching):
+    for number in range(50):
+        photo(tmp_path / f"elsewhere/{number:02}.png", seed=number)
+    process = watching(file)
+    time.sleep(1.5)
+
+    shutil.copytree(tmp_path / "elsewhere", tmp_path / "photos/burst")
+    wait_until(lambda: len(done(file)) >= 50)
+
+    assert end(process)[0] == 130
+    assert sorted(done(file)) == [f"burst/{number:02}.png" for number in range(50)]
+    assert 1 <= len(events(ledger(file), "run")) <= 3
+
+
+def test_a_watch_that_was_killed_goes_on_when_it_is_started_again(tmp_path, file, watching):
+    for number in range(12):
+        photo(tmp_path / f"photos/{number:02}.png", seed=number, size=(300, 300))
+    first = watching(file)
+    wait_until(lambda: len(done(file)) >= 2)
+    kill(first)
+    before = len(done(file))
+
+    photo(tmp_path / "photos/new.png", seed=99)
+    second = watching(file)
+    wait_until(lambda: len(set(done(file))) == 13)
+
+    assert before < 12
+    assert end(second, signal.SIGTERM)[0] == 143
+    assert len(outputs(tmp_path / "out")) == 13
+
+
+def test_a_second_watch_of_the_same_manifest_is_refused(tmp_path, file, watching):
+    photo(tmp_path / "photos/a.png")
+    first = watching(file)
+    wait_until(lambda: done(file))
+
+    second = batchup("watch", file, cwd=tmp_path, status=4)
+
+    assert f"being watched already, by process {first.pid}" in second.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--poll", "1s")], ids=["told by the system", "--poll"])
+def test_a_folder_that_appears_later_is_waited_for_and_the_others_are_run(tmp_path, watching, options):
+    photo(tmp_path / "photos/a.png")
+    file = manifest(tmp_path, "inputs: [{path: photos}, {path: card}]")
+    process = watching(file, *options)
+    wait_until(lambda: done(file) == ["a.png"])
+
+    photo(tmp_path / "elsewhere/b.png", seed=1)
+    (tmp_path / "elsewhere").rename(tmp_path / "card")
+    wait_until(lambda: len(done(file)) == 2)
+    shutil.rmtree(tmp_path / "card")
+    photo(tmp_path / "photos/c.png", seed=2)
+    wait_until(lambda: len(done(file)) == 3)
+
+    status, _, err = end(process)
+    assert status == 130
+    assert err.count("waiting for what is not there: card") == 2
+    assert events(ledger(file), "orphaned") == []
+
+
+def test_what_does_nothing_leaves_no_trace(tmp_path, file, watching):
+    photo(tmp_path / "photos/a.png")
+    process = watching(file)
+    wait_until(lambda: done(file))
+
+    (tmp_path / "photos/notes.txt").write_text("no picture")
+    time.sleep(2.0)
+
+    end(process)
+    assert len(events(ledger(file), "run")) == 1
+
+
+def test_a_manifest_that_is_wrong_for_a_while_is_told_and_waited_for(tmp_path, file, watching):
+    process = watching(file)
+    good = file.read_text()
+    wait_until(lambda: process.poll() is None)
+    time.sleep(1.5)
+    file.write_text("version: 1\nname: [")
+    time.sleep(2.5)
+    photo(tmp_path / "photos/a.png")
+
+    file.write_text(good)
+    wait_until(lambda: done(file))
+
+    assert "waiting until the manifest is right again" in end(process)[2]
+
+
+def test_json_is_one_document_at_the_end(tmp_path, file, watching):
+    photo(tmp_path / "photos/a.png")
+    process = watching(file, "--json")
+    wait_until(lambda: done(file))
+    time.sleep(0.5)
+
+    document = json.loads(end(process)[1])
+
+    assert (document["signal"], document["last"]["tasks"]["done"]) == (2, 1)
+
+
+def test_without_the_extra_it_says_what_to_install_or_to_poll(tmp_path, file):
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden/watchfiles.py").write_text("raise ImportError('no such thing')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
+
+    said = batchup("watch", file, cwd=tmp_path, status=2, env=environment)
+
+    assert "pip install 'batchup[watch]'" in said.stderr
+    assert "--poll" in said.stderr
