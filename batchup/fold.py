@@ -8,13 +8,20 @@ import msgspec
 
 from batchup.books import Books
 from batchup.experience import Experience
-from batchup.standing import IN_FLIGHT, Record, State
+from batchup.keys import Index, Offsets, Texts
+from batchup.records import Records
+from batchup.standing import IN_FLIGHT, State
+from batchup.task import ID_BYTES
 
 UNCONFIRMED = "unconfirmed"
 """Class of what may have been accepted, and paid, and was submitted again: its price stays reserved."""
 
 _NOTHING = Decimal(0)
 _NO_AMOUNT = frozenset({None, "0"})
+
+# In Python 3.11 a member of an enumeration is looked up by a function, which a million lines feel.
+_PENDING, _DONE, _FAILED, _HELD, _SUBMITTING, _SUBMITTED, _COMPLETED = State
+_GIVEN_UP = frozenset({_FAILED, _HELD})
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -48,11 +55,10 @@ class Fold:
     """The fold of a ledger, line by line.
 
     Attributes:
-        records: Task id (16 bytes) -> Record.
-        contents: Content id (16 bytes) -> id of the task that has, or first had, this work on these contents.
+        records: What is known of each task.
         requests: Ids of all requests that the provider accepted.
         uploads: Content hash of an input -> offset of the line that tells where it lies.
-        claims: Hash of an output's path text -> offset of the last ``task`` or ``done`` line that names it.
+        claims: Path text of an output -> offset of the last ``task`` or ``done`` line that names it.
         agreed_usd: What a person has agreed that the whole job may cost.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
@@ -60,11 +66,10 @@ class Fold:
     """
 
     def __init__(self) -> None:
-        self.records: dict[bytes, Record] = {}
-        self.contents: dict[bytes, bytes] = {}
-        self.claims: dict[int, int] = {}
-        self.requests: set[str] = set()
-        self.uploads: dict[str, int] = {}
+        self.records = Records()
+        self.claims = Offsets()
+        self.requests = Texts()
+        self.uploads = Offsets()
         self.experience = Experience()
         self._books = Books()
         self.job = ""
@@ -75,9 +80,12 @@ class Fold:
         self.stopped: str | None = None
         self.elapsed_s = 0.0
         self.ended = True
-        self._sent: dict[bytes, int] = {}
-        self._begun: set[bytes] = set()
-        self._models: dict[str, str] = {}
+        # Content id -> number of the task that was the last to be done with this work on these contents; or, where
+        # none is, of the first that had it.
+        self._made, self._meant = Index(ID_BYTES, "I"), Index(ID_BYTES, "I", first=True)
+        self._sent: dict[int, int] = {}
+        # Submissions of this run that have not ended: task id -> number.
+        self._begun: dict[str, int] = {}
         self._decode = msgspec.json.Decoder(_Line).decode
         self._folds: dict[str, Callable[[_Line, int], None]] = {
             "run": self._run,
@@ -97,16 +105,17 @@ class Fold:
 
     def fold(self, lines: Iterable[tuple[int, bytes]]) -> Self:
         """Take in (offset, line) pairs in order, and return self."""
+        decode, folds = self._decode, self._folds
         for offset, line in lines:
-            self.add(line, offset)
+            parsed = decode(line)
+            fold = folds.get(parsed.event)
+            if fold is not None:
+                fold(parsed, offset)
         return self
 
     def add(self, line: bytes, offset: int = -1) -> None:
         """Take in one line; *offset* is where it stands in the ledger, -1 for nowhere."""
-        parsed = self._decode(line)
-        fold = self._folds.get(parsed.event)
-        if fold is not None:
-            fold(parsed, offset)
+        self.fold([(offset, line)])
 
     def _run(self, line: _Line, _offset: int) -> None:
         self.runs += 1
@@ -124,50 +133,51 @@ class Fold:
         self.uploads[line.sha256] = offset
 
     def _seen(self, line: _Line, offset: int) -> None:
-        key = bytes.fromhex(line.id)
-        record = self.records.get(key)
-        if record is None:
-            record = self.records[key] = Record()
-        elif not record.orphaned:
-            self._books.estimate(key, None)
-        record.seen, record.orphaned = offset, False
-        record.model = self._models.setdefault(line.model, line.model)
-        self._books.estimate(key, line.estimated_usd, add=True)
-        self.claims[hash(line.output)] = offset
+        records = self.records
+        known = len(records)
+        task = records.add(bytes.fromhex(line.id))
+        if task < known:
+            if not records.is_orphaned(task):
+                self._books.forget_estimate(task)
+            records.mark(task, orphaned=False)
+        records.seen[task] = offset
+        records.set_model(task, line.model)
+        self._books.estimate(task, line.estimated_usd)
+        self.claims[line.output] = offset
         if line.content:
-            self.contents.setdefault(bytes.fromhex(line.content), key)
+            self._meant.put(bytes.fromhex(line.content), task)
 
     def _orphaned(self, line: _Line, _offset: int) -> None:
-        key = bytes.fromhex(line.id)
-        record = self.records.get(key)
-        if record is not None and not record.orphaned:
-            record.orphaned = True
-            self._books.estimate(key, None)
+        task = self.records.find(bytes.fromhex(line.id))
+        if task >= 0 and not self.records.is_orphaned(task):
+            self.records.mark(task, orphaned=True)
+            self._books.forget_estimate(task)
 
     def _retried(self, line: _Line, _offset: int) -> None:
         if line.step:
             return  # what is free is tried again without a new submission
-        key = bytes.fromhex(line.id)
-        record = self.records.get(key)
-        if record is not None:
+        records = self.records
+        task = records.find(bytes.fromhex(line.id))
+        if task >= 0:
             # Fewer than were begun, where one was refused in a way that does not count.
-            record.attempts = line.attempt
-            record.state = State.PENDING
+            records.attempts[task] = line.attempt
+            records.enter(task, _PENDING, records.last[task], 0)
             if line.kind == UNCONFIRMED:
-                self._books.keep(key, line.attempt)
-            self._books.reserve(record.model, key, _NOTHING)
+                self._books.keep(task, line.attempt)
+            self._books.reserve(records.model(task), task, _NOTHING)
 
     def _audited(self, line: _Line, _offset: int) -> None:
-        key = bytes.fromhex(line.id)
-        record = self.records.get(key)
-        if record is None:
+        records = self.records
+        task = records.find(bytes.fromhex(line.id))
+        if task < 0:
             self._forgotten(line)
             return
-        self._books.bill(record.model, key, line.attempt, Decimal(line.charged_usd or 0))
-        waits = record.state in {State.FAILED, State.HELD} and line.attempt == record.attempts
-        if not self._books.let_go(record.model, key, line.attempt) and waits:
-            self._books.reserve(record.model, key, _NOTHING)
-        if line.request_id and record.state is not State.HELD:
+        state, model = records.state(task), records.model(task)
+        self._books.bill(model, task, line.attempt, Decimal(line.charged_usd or 0))
+        waits = state in _GIVEN_UP and line.attempt == records.attempts[task]
+        if not self._books.let_go(model, task, line.attempt) and waits:
+            self._books.reserve(model, task, _NOTHING)
+        if line.request_id and state is not _HELD:
             # A held task's is still to be found, and collected.
             self.requests.add(line.request_id)
 
@@ -178,80 +188,80 @@ class Fold:
             if line.request_id:
                 self.requests.add(line.request_id)
 
-    def _task(self, line: _Line) -> tuple[bytes, Record]:
-        """Return a task's id and its record, which is made where it has none."""
-        key = bytes.fromhex(line.id)
-        record = self.records.get(key)
-        if record is None:
-            record = self.records[key] = Record()
-        return key, record
+    def _task(self, line: _Line) -> int:
+        """Return the number of a line's task; one that was begun is found in less time."""
+        task = self._begun.get(line.id)
+        if task is None:
+            key = bytes.fromhex(line.id)
+            task = self.records.find(key)
+            if task < 0:
+                task = self.records.add(key)
+        return task
 
     def _submitting(self, line: _Line, offset: int) -> None:
-        key, record = self._task(line)
-        if record.state in {State.HELD, State.FAILED}:
+        records = self.records
+        task = records.add(bytes.fromhex(line.id))
+        if records.state(task) in _GIVEN_UP:
             # What it was, or may have been, charged before is not this submission's.
-            self._books.keep(key, record.attempts)
-        _enter(State.SUBMITTING, record, line, offset)
-        record.result = -1
-        self._sent.pop(key, None)
-        self._begun.add(key)
+            self._books.keep(task, records.attempts[task])
+        self.records.enter(task, _SUBMITTING, offset, line.attempt)
+        records.result[task] = -1
+        self._sent.pop(task, None)
+        self._begun[line.id] = task
         if line.content:
-            self.contents.setdefault(bytes.fromhex(line.content), key)
-        self._books.reserve(record.model, key, Decimal(line.reserved_usd or 0))
+            self._meant.put(bytes.fromhex(line.content), task)
+        self._books.reserve(records.model(task), task, Decimal(line.reserved_usd or 0))
 
     def _submitted(self, line: _Line, offset: int) -> None:
-        key, record = self._task(line)
-        _enter(State.SUBMITTED, record, line, offset)
-        self._sent.pop(key, None)
+        task = self._task(line)
+        self.records.enter(task, _SUBMITTED, offset, line.attempt)
+        self._sent.pop(task, None)
         if line.request_id:
             self.requests.add(line.request_id)
 
     def _result(self, line: _Line, offset: int) -> None:
-        key, record = self._task(line)
-        _enter(State.COMPLETED, record, line, offset)
-        record.result = offset
+        task = self._task(line)
+        self.records.enter(task, _COMPLETED, offset, line.attempt)
+        self.records.result[task] = offset
         if line.charged_usd not in _NO_AMOUNT:
-            self._charge(key, record, line)
-            self._books.reserve(record.model, key, _NOTHING)
+            self._charge(task, line)
+            self._books.reserve(self.records.model(task), task, _NOTHING)
 
     def _done(self, line: _Line, offset: int) -> None:
-        key, record = self._task(line)
-        begun, fetched = key in self._begun, record.result >= 0 or record.state in IN_FLIGHT
+        records = self.records
+        task = self._task(line)
+        begun, fetched = line.id in self._begun, records.result[task] >= 0 or records.state(task) in IN_FLIGHT
         if not line.copied_from and (begun or not fetched):
             # Run from its beginning to its end, here and by one run.
-            self.experience.learn(record.model, line.pixels, line.seconds, line.charged_usd)
-        _enter(State.DONE, record, line, offset)
-        self.claims[hash(line.output)] = offset
+            self.experience.learn(records.model(task), line.pixels, line.seconds, line.charged_usd)
+        self.records.enter(task, _DONE, offset, line.attempt)
+        self.claims[line.output] = offset
         if line.content:
-            self.contents[bytes.fromhex(line.content)] = key
+            self._made.put(bytes.fromhex(line.content), task)
         if line.charged_usd not in _NO_AMOUNT:
-            self._charge(key, record, line)
-        self._ended(key, record, _NOTHING)
+            self._charge(task, line)
+        self._settle(task, line.id, _NOTHING)
 
     def _failed(self, line: _Line, offset: int) -> None:
-        key, record = self._task(line)
-        _enter(State.FAILED, record, line, offset)
-        record.failure = line.kind
-        self._ended(key, record, Decimal(line.reserved_usd or 0))
+        task = self._task(line)
+        self.records.enter(task, _FAILED, offset, line.attempt)
+        self.records.set_failure(task, line.kind)
+        self._settle(task, line.id, Decimal(line.reserved_usd or 0))
 
     def _held(self, line: _Line, offset: int) -> None:
-        key, record = self._task(line)
-        if record.state is State.SUBMITTING:
-            self._sent[key] = record.last
-        _enter(State.HELD, record, line, offset)
-        self._books.reserve(record.model, key, Decimal(line.reserved_usd or 0))
+        records = self.records
+        task = self._task(line)
+        if records.state(task) is _SUBMITTING:
+            self._sent[task] = records.last[task]
+        self.records.enter(task, _HELD, offset, line.attempt)
+        self._books.reserve(records.model(task), task, Decimal(line.reserved_usd or 0))
 
-    def _ended(self, key: bytes, record: Record, reserved_usd: Decimal) -> None:
+    def _settle(self, task: int, task_id: str, reserved_usd: Decimal) -> None:
         """Forget what the end of a submission makes needless."""
-        self._sent.pop(key, None)
-        self._begun.discard(key)
-        self._books.reserve(record.model, key, reserved_usd)
+        self._sent.pop(task, None)
+        self._begun.pop(task_id, None)
+        if reserved_usd or self._books.reserves(task):
+            self._books.reserve(self.records.model(task), task, reserved_usd)
 
-    def _charge(self, key: bytes, record: Record, line: _Line) -> None:
-        self._books.charge(record.model, key, line.attempt, Decimal(line.charged_usd or 0))
-
-
-def _enter(state: State, record: Record, line: _Line, offset: int) -> None:
-    """Bring a task into a state."""
-    record.state, record.last, record.failure = state, offset, ""
-    record.attempts = max(record.attempts, line.attempt)
+    def _charge(self, task: int, line: _Line) -> None:
+        self._books.charge(self.records.model(task), task, line.attempt, Decimal(line.charged_usd or 0))

@@ -7,7 +7,8 @@ from decimal import Decimal
 from batchup import events
 from batchup.books import Money
 from batchup.fold import UNCONFIRMED, Fold
-from batchup.standing import IN_FLIGHT, Record, State
+from batchup.records import Record
+from batchup.standing import IN_FLIGHT, State
 
 __all__ = ["IN_FLIGHT", "UNCONFIRMED", "History", "Record", "State"]
 
@@ -34,8 +35,11 @@ class History(Fold):
 
     def twin(self, content: str) -> str | None:
         """Return the id of the task that has this work on these contents, None if nobody has."""
-        found = self.contents.get(bytes.fromhex(content))
-        return found.hex() if found else None
+        key = bytes.fromhex(content)
+        number = self._made.get(key)
+        if number < 0:
+            number = self._meant.get(key)
+        return self.records.key(number).hex() if number >= 0 else None
 
     def seen(self, record: Record) -> events.Seen | None:
         """Read the line that names the task's input."""
@@ -62,41 +66,42 @@ class History(Fold):
 
     def sent(self, task_id: str) -> events.Submitting | None:
         """Read what a held task had sent, to which no answer came; None where it was answered."""
-        event = self._event(self._sent.get(bytes.fromhex(task_id), -1))
+        event = self._event(self._sent.get(self.records.find(bytes.fromhex(task_id)), -1))
         return event if isinstance(event, events.Submitting) else None
 
     def uploaded(self, sha256: str) -> events.Uploaded | None:
         """Read where these contents were uploaded last."""
-        event = self._event(self.uploads.get(sha256, -1))
-        return event if isinstance(event, events.Uploaded) else None
+        event = self._event(self.uploads.of(sha256))
+        return event if isinstance(event, events.Uploaded) and event.sha256 == sha256 else None
 
     def claim(self, output: str) -> events.Seen | events.Done | None:
         """Read the line that last named an output: that it is there, or that it was meant to be."""
-        event = self._event(self.claims.get(hash(output), -1))
+        event = self._event(self.claims.of(output))
         return event if isinstance(event, events.Seen | events.Done) and event.output == output else None
 
     def counts(self) -> Counter[State]:
         """Return the number of the job's tasks in each state, orphans left out."""
-        return Counter(record.state for record in self.records.values() if not record.orphaned)
+        return self.records.counts()
 
     def failures(self) -> Counter[str]:
         """Return the number of the job's failed tasks by class of error."""
-        return Counter(r.failure for r in self.records.values() if r.state is State.FAILED and not r.orphaned)
+        return Counter(record.failure for record in self.failed())
 
     def failed(self) -> Iterator[Record]:
         """Yield the job's failed tasks."""
-        return (r for r in self.records.values() if r.state is State.FAILED and not r.orphaned)
+        return self.records.of(State.FAILED)
 
     def orphans(self) -> Iterator[tuple[str, Record]]:
         """Yield those tasks that the manifest no longer makes."""
-        return ((key.hex(), record) for key, record in self.records.items() if record.orphaned)
+        return ((record.key.hex(), record) for record in self.records.orphans())
 
     def unsettled(self) -> Iterator[tuple[str, int, Decimal]]:
         """Yield each submission that no run will settle and that may have been charged: task, number, amount in USD."""
-        for key, attempt, amount in self._books.reservations():
-            record = self.records[key]
-            if attempt is not None or record.state not in IN_FLIGHT:
-                yield key.hex(), record.attempts if attempt is None else attempt, amount
+        records = self.records
+        for task, attempt, amount in self._books.reservations():
+            if attempt is not None or records.state(task) not in IN_FLIGHT:
+                number = records.attempts[task] if attempt is None else attempt
+                yield records.key(task).hex(), number, amount
 
     def _event(self, offset: int) -> events.AnyEvent | None:
         if offset < 0 or self._read_line is None:

@@ -51,7 +51,7 @@ def survey(
 
     def own(path: Path) -> bool:
         below = posixpath.relpath(posixpath.realpath(path), real_out)
-        return hash(to_text(below)) in history.claims
+        return to_text(below) in history.claims
 
     found = inputs.find(
         manifest.inputs,

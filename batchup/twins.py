@@ -39,7 +39,7 @@ class Twins:
 
     def claims(self, record: Record, output: str) -> bool:
         """Return whether the ledger's last word on a name is this task's."""
-        return not record.orphaned and self._history.claims.get(hash(output)) in {record.seen, record.last}
+        return not record.orphaned and self._history.claims.of(output) in {record.seen, record.last}
 
     def inspect(self, record: Record, done: Done) -> str:
         """Return what has become of an output; ``replaced`` if another task of this job was written over it."""

@@ -44,9 +44,9 @@ LAYERS = [
     ["ledger", "providers", "manifest", "plugins"],
     ["disk", "media", "transport", "sidecar"],
     ["models"],
-    ["events", "retry", "books", "experience", "standing", "fold"],
+    ["events", "retry", "books", "experience", "standing", "records", "fold"],
     ["task", "described"],
-    ["source", "aside", "awake", "errors", "clock", "digest", "terminal", "version"],
+    ["source", "aside", "amounts", "keys", "awake", "errors", "clock", "digest", "terminal", "version"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchup.errors import LedgerError
-from batchup.events import decode, encode
+from batchup.events import Done, Seen, decode, encode
 from batchup.history import History
 from batchup.ledger import open_ledger, read_ledger
 from batchup.ledger.compact import Superseded, compact, superseded
@@ -134,7 +134,8 @@ def known(events):
     """Return what a run knows after *events*: states, money, names."""
     events = list(events)
     history = History().fold((number, encode(event)) for number, event in enumerate(events))
-    claims = {name: events[number].id for name, number in history.claims.items()}
+    names = {event.output for event in events if isinstance(event, Seen | Done)}
+    claims = {name: events[history.claims.of(name)].id for name in names}
     states = {key: (record.state, record.failure, record.orphaned) for key, record in history.records.items()}
     return states, history.money, claims, history.stopped, history.ended, history.job
 

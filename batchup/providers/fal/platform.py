@@ -1,7 +1,7 @@
 """The platform API: the request history, what was charged, today's prices. It may fail to answer; nothing stops for it."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -149,7 +149,7 @@ class Platform:
                     yield past
 
     async def find(
-        self, endpoint: str, body: Mapping[str, Any], sent_at: datetime, known_request_ids: Collection[str]
+        self, endpoint: str, body: Mapping[str, Any], sent_at: datetime, known_request_ids: Container[str]
     ) -> str | None:
         """Return the id of the request that *body* became; None where there is none, or none yet.
 

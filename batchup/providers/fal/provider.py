@@ -1,6 +1,6 @@
 """The provider ``fal``: uploads, submits, waits, and fetches; it decides nothing about retries, names or the ledger."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -71,7 +71,7 @@ class FalProvider:
     ways: Ways
     model: Callable[[str], FalModel]
     uploaded: Callable[[str], Upload | None]
-    known: Collection[str]
+    known: Container[str]
     durable: bool = True
     takes_urls: bool = True
     _uploads: dict[str, Upload] = field(default_factory=dict)
