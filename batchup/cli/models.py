@@ -81,7 +81,7 @@ def _chosen(name: str) -> "Model":
     try:
         return plugins.find(name)
     except plugins.BrokenError as error:
-        raise click.UsageError(escape(f"{name} cannot be used; {error}")) from error
+        raise click.UsageError(escape(f"{name} {error.said(name)}")) from error
     except KeyError as error:
         raise click.UsageError(f"no model is called {escape(name)}{meant(name, plugins.names())}") from error
 

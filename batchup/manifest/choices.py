@@ -86,7 +86,7 @@ class Choices:
         try:
             plugins.find(name)
         except plugins.BrokenError as error:
-            return f"{found(name)} cannot be used; {error}"
+            return f"{found(name)} {error.said(name)}"
         except KeyError:
             pass
         return f"{found(name)} is no model{meant(name, (*plugins.names(), *sorted(self._own)))}"

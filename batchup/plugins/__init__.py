@@ -12,13 +12,14 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchup import models
 from batchup.models.base import Model
 from batchup.plugins import checks
+from batchup.plugins.caution import cautious, told
 from batchup.version import __version__
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 MODELS = "batchup.models"
 PROVIDERS = "batchup.providers"
-
-_LONGEST = 200
 
 
 class Origin(NamedTuple):
@@ -72,6 +71,11 @@ class BrokenError(KeyError):
     def __str__(self) -> str:
         return str(self.broken)
 
+    def said(self, name: str) -> str:
+        """Return why *name* cannot be used, as the rest of a sentence that begins with it."""
+        origin, broken, why = self.broken
+        return f"of {origin} {why}" if broken == name else f"cannot be used: {self.broken}"
+
 
 class _Entry(NamedTuple):
     origin: Origin
@@ -104,7 +108,7 @@ class Plugins:
                 origin = Origin(one.metadata["Name"] or "a package without a name", one.version or "")
             # A folder of packages holds what broken installations left, too.
             except Exception as error:  # noqa: BLE001 - see above
-                plugins.unread.append(Broken(Origin("a package", ""), "", f"cannot be read: {_told(error)}"))
+                plugins.unread.append(Broken(Origin("a package", ""), "", f"cannot be read: {told(error)}"))
                 continue
             key = re.sub(r"[-_.]+", "-", origin.package).casefold()
             if key not in seen:
@@ -116,7 +120,7 @@ class Plugins:
         try:
             points = list(distribution.entry_points)
         except Exception as error:  # noqa: BLE001 - whatever a damaged file makes of it
-            self.unread.append(Broken(origin, "", f"declares what cannot be read: {_told(error)}"))
+            self.unread.append(Broken(origin, "", f"declares what cannot be read: {told(error)}"))
             return
         for point in points:
             if point.group in self.entries:
@@ -199,14 +203,16 @@ class Plugins:
                 loaded = point.load()
         # Whatever a package's code does, and be it SystemExit, concerns nobody who does not use it.
         except (Exception, SystemExit) as error:
-            raise BrokenError(Broken(origin, name, f"cannot be imported: {_told(error)}")) from error
+            raise BrokenError(Broken(origin, name, f"cannot be imported: {told(error)}")) from error
         try:
             why = wrong(loaded)
         except Exception as error:  # noqa: BLE001 - likewise: a model's own code is asked
-            why = f"cannot be asked what it takes: {_told(error)}"
+            why = f"cannot be asked what it takes: {told(error)}"
         if why:
             raise BrokenError(Broken(origin, name, why))
-        return loaded
+        if group == MODELS:
+            return cautious(loaded, origin)
+        return replace(loaded, models=tuple(cautious(model, origin) for model in loaded.models))
 
     def _unnamed(self, group: str, name: str) -> str:
         """Return why nothing can have this name; empty if one package's can."""
@@ -232,11 +238,6 @@ class Plugins:
 
     def _wrong_provider(self, name: str, loaded: Any) -> str:
         return checks.plugin(name, loaded, self.entries[MODELS])
-
-
-def _told(error: BaseException) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 @cache

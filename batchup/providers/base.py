@@ -1,6 +1,9 @@
 """What a provider can do, as the runner sees it: prepare, submit, complete, fetch.
 
 A provider does not retry, count, name files or touch the ledger; the runner does that, the same way for everyone.
+
+Another package adds one by :class:`batchup.providers.plugin.Plugin`, and tests it by
+:class:`batchup.testing.ProviderContract`, which says the same as this file in a form that can fail.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,7 +91,11 @@ class Completed(msgspec.Struct, frozen=True):
 class Provider(Protocol):
     """Does tasks in four steps, so that what may cost money is a step of its own.
 
-    Every step raises TaskError (its branch says what happens next), FatalError, or OSError of the local disk.
+    Every step raises TaskError (its branch says what happens next, see :mod:`batchup.errors`), FatalError where the
+    account is refused, or OSError of the local disk. It may be cancelled at any await, and ends then at once.
+
+    A file that :class:`Job` names is read or written off the event loop. Waits are the provider's own business, tries
+    are not: an error that may pass is raised as TransientError, and the step is called again.
     """
 
     @property
@@ -117,10 +124,26 @@ class Provider(Protocol):
         """Bring the input to where the provider reads it, and say what is to be submitted. May be repeated; free."""
 
     async def submit(self, job: Job, request: Request) -> Ticket:
-        """Start the work. The only step that may cost money: sent once an attempt, never resent blindly."""
+        """Start the work. The only step that may cost money: sent once an attempt, never resent blindly.
+
+        What else goes wrong decides about money, where the provider is durable:
+
+        Raises:
+            NotSentError: Nothing was sent; RateLimitedError: it was refused for now. It is submitted again.
+            TransientError: Nothing was accepted, for certain. It is submitted again, as often as the manifest says.
+            RejectedError: It was refused for good.
+            SubmissionUnknown: It was sent, and may have been accepted. It is looked for by :meth:`find`.
+        """
 
     async def complete(self, job: Job, ticket: Ticket) -> Completed:
-        """Wait until the work is finished. May be called again, by a later run too; free."""
+        """Wait until the work is finished. May be called again, by a later run too; free.
+
+        Raises:
+            RunFailedError: The work came to nothing; a new submission may succeed.
+            RejectedError: So would every other.
+            TransientError: Nobody knows how it stands; ask again.
+            GoneError: The other side does not know it, or no longer.
+        """
 
     async def fetch(self, job: Job, completed: Completed) -> None:
         """Bring the output to ``job.part``. May be called again; free.
@@ -131,6 +154,9 @@ class Provider(Protocol):
 
     async def find(self, endpoint: str, body: Mapping[str, Any], sent_at: datetime) -> Ticket | None:
         """Return the ticket of a submission whose answer was lost; None where it is not known, or not yet.
+
+        Never that of another submission: the body must be the same, the time near, and the id none that is accounted
+        for.
 
         Raises:
             GoneError: Nobody can be asked, now or later.

@@ -12,7 +12,12 @@ A package adds models and providers by entry points of its distribution::
 The name of an entry point is the name in manifests, and what it leads to calls itself the same. Whoever has many models
 lists them in :attr:`Plugin.models` instead, at the price that the package is imported to know their names.
 
-``batchup.testing`` has the tests that a provider must pass.
+What is broken (an import that fails, a wrong type, a name that is not its own or is taken) is told in one line by
+``batchup models``, and where a manifest asks for it, and left out. What a provider raises beside the errors of
+:class:`batchup.providers.base.Provider` is taken for the one that costs nothing: a submission for one that may have been
+accepted, everything else for something that may be asked again.
+
+:mod:`batchup.testing` has the tests that a provider must pass.
 """
 
 from collections.abc import Callable, Container, Mapping

@@ -200,7 +200,7 @@ def test_a_manifest_with_a_broken_model_is_told_why_and_where(call, here, site, 
 
     why = "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"
     assert status == 2
-    assert err.endswith(f'model: "local/gone" cannot be used; bad 0.1: local/gone {why}\n')
+    assert err.endswith(f'model: "local/gone" of bad 0.1 {why}\n')
 
 
 def test_one_that_is_asked_for_by_name_is_told_too(call, here, site):
@@ -210,7 +210,34 @@ def test_one_that_is_asked_for_by_name_is_told_too(call, here, site):
     status, _, err = call("models", "local/gone")
 
     assert status == 2
-    assert "local/gone cannot be used; bad 0.1: local/gone cannot be imported" in err
+    assert "local/gone of bad 0.1 cannot be imported" in err
+
+
+def test_a_model_whose_provider_is_broken_is_told_with_that(call, here, site, tmp_path):
+    declare(site, "bad", "0.1", {MODELS: {"lost/x": "good:PAID"}, PROVIDERS: {"lost": "nowhere:PLUGIN"}})
+    here(site)
+
+    assert '"lost/x" of bad 0.1 calls itself' in call("validate", manifest(tmp_path, model="lost/x")).err
+    assert (
+        '"lost/y" cannot be used: bad 0.1: lost cannot be imported'
+        in call("validate", manifest(tmp_path, model="lost/y")).err
+    )
+
+
+@pytest.mark.parametrize("question", ["size_of", "ext_of", "refusal"])
+def test_a_model_that_fails_when_it_is_asked_is_told_in_one_line(call, here, site, tmp_path, question):
+    (site / "fails.py").write_text(
+        f"from good import paid\nfrom good import *\ndef no(*_): return 1 / 0\nX = paid('fine/fails', {question}=no)"
+    )
+    declare(site, "bad", "0.1", {MODELS: {"fine/fails": "fails:X"}})
+    photo(tmp_path / "photos/a.png")
+    here(site)
+
+    status, _, err = call("plan", manifest(tmp_path, model="fine/fails"))
+
+    assert status == 2
+    assert err.splitlines()[-1].startswith("bad 0.1: fine/fails cannot tell ")
+    assert err.endswith(": ZeroDivisionError: division by zero\n")
 
 
 def test_nobody_who_does_not_use_it_hears_of_it(site, tmp_path):
