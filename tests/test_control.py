@@ -2,6 +2,7 @@
 
 import os
 import stat
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -169,7 +170,7 @@ def test_the_file_of_a_killed_run_is_cleared_away():
     folder = announcements()
     folder.mkdir(parents=True)
     left = control.Announced(
-        "x", 1, "m", "l", msgspec.json.decode(b'"2026-11-22T00:00:00Z"', type=control.datetime), 9, "t"
+        "x", 1, "m", "l", msgspec.json.decode(b'"2026-11-22T00:00:00Z"', type=datetime), 9, "t"
     )
     (folder / "1-9.json").write_bytes(msgspec.json.encode(left))
 

@@ -69,7 +69,7 @@ def _page(job: "Manifest", target: Path | None, output: Output) -> None:
     from batchup.report import write
     from batchup.report.write import default_file
 
-    told = _read(job)
+    told = read_report(job)
     file = Path(os.path.abspath(target)) if target is not None else default_file(job)  # noqa: PTH100 - resolve() would follow links
     written = write(told, job, file, _ticker(output))
     if output.json:
@@ -90,7 +90,8 @@ def _document(told: "Report", written: "Written") -> dict[str, object]:
     }
 
 
-def _read(job: "Manifest") -> "Report":
+def read_report(job: "Manifest") -> "Report":
+    """Return what the ledger of a job tells."""
     from datetime import UTC, datetime
 
     from batchup.ledger import open_view
@@ -114,7 +115,7 @@ def _table(job: "Manifest", form: str, target: Path | None, output: Output) -> N
             with open_view(job.ledger_path) as view:
                 number = write_csv(rows(view.replay(), view.read_line), draft)
         else:
-            told = _read(job)
+            told = read_report(job)
             number = len(told.entries)
             draft.write(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
         draft.seek(0)

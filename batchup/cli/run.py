@@ -2,6 +2,8 @@
 
 import gc
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from batchup.history import History
+    from batchup.manifest import Manifest
     from batchup.plan import Choice, Plan
-    from batchup.run import Outcome
+    from batchup.run import Options, Outcome
 
 _STATUS = {
     "disk": EXIT_DISK,
@@ -35,6 +38,9 @@ _STATUS = {
 @click.option(
     "--no-wait", is_flag=True, help="End when the window closes, instead of sleeping till it opens."
 )
+@click.option(
+    "--approve", is_flag=True, help="With --sample: show its report and the price of the rest, and ask."
+)
 @click.option("--yes", is_flag=True, help="Spend, and pay again for what was done before, without asking.")
 @click.option("--allow-programs", is_flag=True, help="Run the manifest's on_finish program without asking.")
 @click.option(
@@ -44,7 +50,9 @@ _STATUS = {
     metavar="PORT",
     help="Serve OpenMetrics at http://127.0.0.1:PORT/metrics while the run lasts.",
 )
-@click.option("--dashboard", is_flag=True, help="Show the run in the browser while it lasts; see `dashboard`.")
+@click.option(
+    "--dashboard", is_flag=True, help="Show the run in the browser while it lasts; see `dashboard`."
+)
 @click.option(
     "--cluster",
     "address",
@@ -61,6 +69,7 @@ def run(
     cap_usd: "Decimal | None",
     ignore_window: bool,
     no_wait: bool,
+    approve: bool,
     yes: bool,
     allow_programs: bool,
     metrics_port: int | None,
@@ -72,68 +81,114 @@ def run(
 
     What is done stays done; nothing is run twice. Ctrl-C once finishes what is in flight, twice leaves it.
     """
-    import anyio
-
-    from batchup.cli.agree import agrees
     from batchup.cli.dashboard import shown
-    from batchup.cli.outlook import foretold, look_ahead
     from batchup.cli.programs import check_program, run_program
     from batchup.cluster.address import check_address
     from batchup.manifest import load
-    from batchup.progress import Progress
     from batchup.run import Options
-    from batchup.run import run as run_manifest
 
+    if approve and choice.sample is None:
+        raise click.UsageError("--approve goes with --sample N")
     job = load(manifest)
     check_address(address)
     check_program(job, allow=allow_programs)
-    progress = Progress(show=not output.quiet, color=output.color)
-
-    def confirm(plan: "Plan", history: "History") -> bool:
-        progress.found()
-        warn(plan.warnings)
-        if not output.quiet:
-            now = datetime.now(UTC)
-            outlook = look_ahead(plan, job, history, now, concurrency=concurrency, cap_usd=cap_usd)
-            for line in foretold(outlook, asks=sys.stderr.isatty()):
-                click.echo(line, err=True)
-        _spare_collector()
-        return agrees(plan, history, yes=yes)
-
-    def show(outcome: "Outcome") -> None:
-        if outcome.fatal:
-            click.echo(outcome.fatal, err=True)
-        if outcome.summary is not None and output.json:
-            print_json(outcome.summary)
-        elif outcome.summary is not None and not output.quiet:
-            from batchup.cli.show import summary_lines
-
-            click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
-
+    attended = _Attended(job, output, yes=yes, metrics_port=metrics_port)
     options = Options(
         choice=choice,
         concurrency=concurrency,
         budget_usd=cap_usd,
         ignore_window=ignore_window,
         no_wait=no_wait,
-        confirm=confirm,
-        ended=show,
         cluster=address,
     )
-
-    async def execute() -> "Outcome":
-        if metrics_port is None:
-            return await run_manifest(job, options, progress)
-        from batchup.audience import Audience
-        from batchup.metrics import open_metrics
-
-        async with open_metrics(metrics_port, progress.say) as metrics:
-            return await run_manifest(job, options, Audience(progress, metrics))
-
     with shown(manifest, wanted=dashboard):
-        outcome = anyio.run(execute)
+        outcome = attended.run_sample_first(options) if approve else attended.run(options)
     run_program(job, outcome)
     return end_status(outcome)
+
+
+@dataclass(frozen=True)
+class _Attended:
+    """A run with somebody in front of it: asked before money is spent, shown how it goes, told how it ended."""
+
+    job: "Manifest"
+    output: Output
+    yes: bool
+    metrics_port: int | None
+
+    def run_sample_first(self, options: "Options") -> "Outcome":
+        """Run a sample, and the rest if that is approved."""
+        from batchup.cli.approve import approved
+
+        return approved(self.job, options, self, yes=self.yes, output=self.output)
+
+    def run(
+        self,
+        options: "Options",
+        *,
+        is_approved: Callable[["Plan"], bool] = lambda _: False,
+        tells: bool = True,
+    ) -> "Outcome":
+        """Run once, to the end.
+
+        Args:
+            options: Of the run.
+            is_approved: Tells whether a plan was agreed to before.
+            tells: Whether the end is told.
+        """
+        import anyio
+
+        from batchup.progress import Progress
+        from batchup.run import run
+
+        progress = Progress(show=not self.output.quiet, color=self.output.color)
+
+        def confirm(plan: "Plan", history: "History") -> bool:
+            progress.found()
+            return self._agrees(plan, history, options, is_approved=is_approved(plan))
+
+        asked = replace(options, confirm=confirm, ended=self.tell if tells else lambda _: None)
+
+        async def execute() -> "Outcome":
+            if self.metrics_port is None:
+                return await run(self.job, asked, progress)
+            from batchup.audience import Audience
+            from batchup.metrics import open_metrics
+
+            async with open_metrics(self.metrics_port, progress.say) as metrics:
+                return await run(self.job, asked, Audience(progress, metrics))
+
+        return anyio.run(execute)
+
+    def _agrees(self, plan: "Plan", history: "History", options: "Options", *, is_approved: bool) -> bool:
+        from batchup.cli.agree import agrees
+        from batchup.cli.outlook import foretold, look_ahead
+
+        warn(plan.warnings)
+        if not self.output.quiet:
+            outlook = look_ahead(
+                plan,
+                self.job,
+                history,
+                datetime.now(UTC),
+                concurrency=options.concurrency,
+                cap_usd=options.budget_usd,
+            )
+            for line in foretold(outlook, asks=sys.stderr.isatty()):
+                click.echo(line, err=True)
+        _spare_collector()
+        return agrees(plan, history, yes=self.yes or is_approved)
+
+    def tell(self, outcome: "Outcome") -> None:
+        """Tell how a run ended."""
+        if outcome.fatal:
+            click.echo(outcome.fatal, err=True)
+        if outcome.summary is not None and self.output.json:
+            print_json(outcome.summary)
+        elif outcome.summary is not None and not self.output.quiet:
+            from batchup.cli.show import summary_lines
+
+            click.echo("\n".join(summary_lines(outcome.summary, self.job, outcome.plan)))
 
 
 def _spare_collector() -> None:

@@ -14,7 +14,7 @@ from batchup.terminal import count, escape, program
 STOPPED = {
     "budget": "stopped by the budget",
     "window": "stopped by the window",
-    "limit": "stopped by --limit",
+    "limit": "stopped by --limit or --sample",
     "failures": "stopped by too many failures in a row",
     "interrupted": "interrupted",
     "account": "stopped by the account",

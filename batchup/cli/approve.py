@@ -1,0 +1,145 @@
+"""`batchup run --sample N --approve`: a sample, its report with the price of the rest, and the rest if that is approved."""
+
+import sys
+import webbrowser
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from batchup.cli.options import Output
+from batchup.manifest.quantities import format_usd
+from batchup.terminal import count, escape
+
+if TYPE_CHECKING:
+    from batchup.approval import Approval
+    from batchup.manifest import Manifest
+    from batchup.plan import Choice, Plan
+    from batchup.run import Options, Outcome
+
+
+class Attended(Protocol):
+    """Runs a job with somebody in front of it."""
+
+    def run(
+        self, options: "Options", *, is_approved: Callable[["Plan"], bool] = ..., tells: bool = ...
+    ) -> "Outcome":
+        """Run once, to the end; plans that are approved are not asked about; *tells* whether the end is told."""
+
+    def tell(self, outcome: "Outcome") -> None:
+        """Tell how a run ended."""
+
+
+def approved(
+    manifest: "Manifest", options: "Options", attended: Attended, *, yes: bool, output: Output
+) -> "Outcome":
+    """Run a sample, ask, and run the rest.
+
+    Args:
+        manifest: Of the job.
+        options: Of the run, its choice a sample.
+        attended: Runs.
+        yes: Whether the rest is approved already.
+        output: How to speak.
+    """
+    # One document is all that --json prints: that of the last run.
+    outcome = attended.run(options, tells=not output.json)
+    choice = replace(options.choice, sample=None)
+    rest = None if _is_over(outcome) else _rest(manifest, choice)
+    if rest is None or not rest.to_run or not (yes or _asked(manifest, _words(rest), quiet=output.quiet)):
+        if output.json:
+            attended.tell(outcome)
+        return outcome
+    shown_usd, shown = rest.to_pay_usd, rest.to_run
+    return attended.run(
+        replace(options, choice=choice),
+        is_approved=lambda plan: plan.to_pay_usd <= shown_usd and plan.to_run <= shown,
+    )
+
+
+def _is_over(outcome: "Outcome") -> bool:
+    return outcome.summary is None or outcome.signum is not None or bool(outcome.fatal)
+
+
+def _rest(manifest: "Manifest", choice: "Choice") -> "Plan":
+    """Return what a run would do now."""
+    from batchup.catalogue import Catalogue
+    from batchup.history import History
+    from batchup.ledger import open_view
+    from batchup.survey import survey
+
+    with open_view(manifest.ledger_path) as view:
+        history = History(view.read_line).fold(view.replay())
+        catalogue = Catalogue(manifest, experience=history.experience)
+        return survey(manifest, history, choice, datetime.now(UTC), catalogue=catalogue)
+
+
+def _words(rest: "Plan") -> str:
+    price = format_usd(rest.to_pay_usd) if rest.to_pay_usd else "nothing"
+    unknown = f" and {count(rest.unpriced, 'task')} of unknown price" if rest.unpriced else ""
+    tasks = count(rest.to_run, "task")
+    return f"The rest: {tasks} for {price}{unknown}. Go on?"
+
+
+def _asked(manifest: "Manifest", question: str, *, quiet: bool) -> bool:
+    """Return what a person says, on the report's page or on the terminal, whichever comes first."""
+    import anyio
+
+    async def ask() -> bool:
+        from batchup.approval import open_approval
+
+        async with open_approval(question) as approval:
+            file = await anyio.to_thread.run_sync(_reported, manifest, approval, question)
+            click.echo(f"the sample: {escape(str(file))}", err=True)
+            click.echo(f"to answer in the browser: {approval.page}", err=True)
+            on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+            if on_terminal and not quiet:
+                webbrowser.open(file.as_uri())
+            return await _answer(approval, question, on_terminal=on_terminal)
+
+    try:
+        said = anyio.run(ask)
+    except KeyboardInterrupt:
+        said = False
+    _reported(manifest, None, "")  # without the question, which nobody answers any more
+    if not said:
+        click.echo("nothing more is run; the same command goes on", err=True)
+    return said
+
+
+async def _answer(approval: "Approval", question: str, *, on_terminal: bool) -> bool:
+    import anyio
+
+    said = False
+    async with anyio.create_task_group() as group:
+
+        async def page() -> None:
+            nonlocal said
+            said = await approval.wait()
+            group.cancel_scope.cancel()
+
+        async def terminal() -> None:
+            nonlocal said
+            click.echo(f"{question} [y/N] ", nl=False, err=True)
+            await anyio.wait_readable(sys.stdin)
+            said = sys.stdin.readline().strip().casefold() in {"y", "yes"}
+            group.cancel_scope.cancel()
+
+        group.start_soon(page)
+        if on_terminal:
+            group.start_soon(terminal)
+    return said
+
+
+def _reported(manifest: "Manifest", approval: "Approval | None", question: str) -> Path:
+    """Write the report, with the question on it."""
+    from batchup.cli.report import read_report
+    from batchup.report import write
+    from batchup.report.page import Question
+    from batchup.report.write import default_file
+
+    asked = None if approval is None else Question(question, approval.url, approval.token)
+    return write(read_report(manifest), manifest, default_file(manifest), question=asked).file
