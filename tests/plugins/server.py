@@ -130,6 +130,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "lost":
             self.acme.accept(body)
             self.close_connection = True
+        elif fault == "garbled":
+            self.acme.accept(body)
+            self.say({"number": 1}, status=201)
         elif fault == "cut":
             self.close_connection = True
         elif not fault:

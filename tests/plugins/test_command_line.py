@@ -96,8 +96,11 @@ def test_killed_and_resumed_nothing_is_submitted_twice(tmp_path, job, environmen
     assert len({task["id"] for task in ledger(tmp_path, "done")}) == 6
 
 
-def test_an_answer_that_was_lost_is_looked_for_and_found(job, run, acme):
-    acme.fault("submit", "lost")
+@pytest.mark.parametrize("fault", ["lost", "garbled"])
+def test_an_answer_that_was_lost_or_that_its_package_trips_over_is_looked_for_and_found(
+    job, run, acme, fault
+):
+    acme.fault("submit", fault)
 
     run("run", job())
 
