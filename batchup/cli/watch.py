@@ -46,6 +46,7 @@ LEAST_POLL_S = 1.0
 @click.option("--budget", metavar="AMOUNT", help='Cap on the whole job\'s cost: "5 USD".')
 @click.option("--ignore-window", is_flag=True, help="Begin work at any time, whatever run.window says.")
 @click.option("--yes", is_flag=True, help="Spend, and pay again for what was done before, without asking.")
+@click.option("--allow-programs", is_flag=True, help="Run the manifest's on_finish program without asking.")
 @click.option(
     "--unit",
     is_flag=False,
@@ -63,6 +64,7 @@ def watch(
     budget: str | None,
     ignore_window: bool,
     yes: bool,
+    allow_programs: bool,
     unit: str | None,
     output: Output,
 ) -> int:
@@ -84,6 +86,7 @@ def watch(
         (settle_s, poll_s),
         (concurrency, cap_usd, ignore_window),
         yes=yes,
+        allow_programs=allow_programs,
         output=output,
     )
 
@@ -94,12 +97,14 @@ def _watched(
     limits: "tuple[int | None, Decimal | None, bool]",
     *,
     yes: bool,
+    allow_programs: bool,
     output: Output,
 ) -> int:
     """Watch until a signal comes."""
     import anyio
 
     from batchup.cli.agree import agrees
+    from batchup.cli.programs import check_program
     from batchup.clock import SystemClock
     from batchup.manifest import load
     from batchup.progress import Progress
@@ -109,7 +114,7 @@ def _watched(
     from batchup.watch.loop import Ears
 
     (settle_s, poll_s), (concurrency, cap_usd, ignore_window) = times, limits
-    load(file)
+    check_program(load(file), allow=allow_programs)
 
     def ask(plan: "Plan", history: "History") -> bool:
         return agrees(plan, history, yes=yes)
@@ -126,7 +131,7 @@ def _watched(
     ears = Ears(
         lambda: Progress(show=not output.quiet and is_terminal, color=output.color),
         lambda text: click.echo(escape_lines(text), err=True),
-        _shower(output, last),
+        _shower(output, last, allow_programs=allow_programs),
     )
 
     async def execute() -> int:
@@ -152,7 +157,12 @@ def escape_lines(text: str) -> str:
     return "\n".join(map(escape, text.split("\n")))
 
 
-def _shower(output: Output, last: "list[Outcome]") -> "Callable[[Manifest, Outcome], None]":
+def _shower(
+    output: Output, last: "list[Outcome]", *, allow_programs: bool
+) -> "Callable[[Manifest, Outcome], None]":
+    """Return what shows how a run ended, and runs the manifest's program then."""
+    from batchup import finish
+    from batchup.cli.programs import run_program
     from batchup.cli.show import summary_lines
 
     def show(job: "Manifest", outcome: "Outcome") -> None:
@@ -163,6 +173,10 @@ def _shower(output: Output, last: "list[Outcome]") -> "Callable[[Manifest, Outco
         if outcome.summary is not None and not output.quiet and not output.json:
             click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
             sys.stdout.flush()
+        if allow_programs or not job.on_finish or finish.is_agreed(job):
+            run_program(job, outcome)
+        else:  # the manifest was changed since the watch began
+            click.echo(f"on_finish ({finish.shown(job)}) was never agreed to, and is not run", err=True)
 
     return show
 
@@ -178,7 +192,9 @@ def _unit(kind: str, file: Path) -> str:
     for name in ("settle", "poll", "concurrency", "budget"):
         if given[name] is not None:
             command += [f"--{name}", str(given[name])]
-    command += [f"--{name.replace('_', '-')}" for name in ("ignore_window", "yes") if given[name]]
+    command += [
+        f"--{name.replace('_', '-')}" for name in ("ignore_window", "yes", "allow_programs") if given[name]
+    ]
     if kind == "systemd":
         return unit.systemd(job.name, job.folder, command)
     return unit.launchd(job.name, job.folder, command, Path.home())

@@ -63,7 +63,7 @@ class Ears:
     Attributes:
         reporter: Makes one for each run.
         tell: Called with what a person wants to know.
-        ended: Called with the manifest and the outcome of each run that did anything.
+        ended: Called in a thread with the manifest and the outcome of each run that did anything.
     """
 
     reporter: Callable[[], Reporter]
@@ -183,7 +183,7 @@ class _Watch:
             return None
         self.told.pop("run", None)
         if outcome.summary is not None:
-            self.ears.ended(manifest, outcome)
+            await to_thread.run_sync(self.ears.ended, manifest, outcome)
             if outcome.summary.stopped in _REFUSED or outcome.summary.tasks.in_flight:
                 self.again_s = self.clock.now_s() + AGAIN_S
         return outcome.signum

@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+from collections import Counter
 
+import anyio
 import pytest
+from anyio import to_thread
 
 from batchup import sidecar
 from batchup.cli import main
 from batchup.sidecar import SidecarError
 from tests.fal.job import MODEL, TINY, Job, fal_of
-from tests.library import batchup, photo, size
+from tests.library import batchup, kill, photo, size, start
 
 SIDECAR = "output: {dir: out, sidecar: true}"
 
@@ -60,6 +63,28 @@ async def test_after_a_rebuild_the_next_run_finds_everything_done_and_pays_nothi
         assert fal.calls == calls
         assert after.tasks == before.tasks
         assert after.cost_usd == before.cost_usd
+
+
+async def test_no_output_of_a_run_that_was_killed_lacks_its_sidecar(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=40)
+    async with fal_of(monkeypatch, task_s=0.05) as fal:
+        process = start("run", job.file, cwd=tmp_path)
+        with anyio.fail_after(20):
+            while len(job.outputs()) < 4:  # noqa: ASYNC110 - another process is waited for
+                await anyio.sleep(0.005)
+        await to_thread.run_sync(kill, process)
+        lose_folder(job)
+        written = {name for name in job.outputs() if name.endswith(".png")}
+
+        job.rebuild(capsys)
+        submitted = Counter(fal.inputs_billed)
+        await job.run()
+
+        assert len(written) < 40
+        assert {name + sidecar.ENDING for name in written} <= set(job.sidecars())
+        again = [name for name, number in (Counter(fal.inputs_billed) - submitted).items() if number]
+        assert len(again) <= 40 - len(written)
+        assert len([name for name in job.outputs() if name.endswith(".png")]) == 40
 
 
 async def test_a_sidecar_tells_how_its_output_was_made(tmp_path, monkeypatch):

@@ -172,6 +172,20 @@ def test_json_is_one_document_at_the_end(tmp_path, file, watching):
     assert (document["signal"], document["last"]["tasks"]["done"]) == (2, 1)
 
 
+def test_the_program_of_a_manifest_is_run_after_each_run_that_did_something(tmp_path, watching):
+    photo(tmp_path / "photos/a.png")
+    file = manifest(tmp_path, "on_finish: [sh, -c, 'cat >> told']")
+    told = tmp_path / "told"
+
+    assert "--allow-programs" in batchup("watch", file, cwd=tmp_path, status=2).stderr
+    process = watching(file, "--allow-programs")
+    wait_until(lambda: told.exists() and told.read_text().count('"job"') == 1)
+    photo(tmp_path / "photos/b.png", seed=1)
+    wait_until(lambda: told.read_text().count('"job"') == 2)
+
+    assert end(process)[0] == 130
+
+
 def test_without_the_extra_it_says_what_to_install_or_to_poll(tmp_path, file):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden/watchfiles.py").write_text("raise ImportError('no such thing')")
