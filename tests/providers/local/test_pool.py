@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -73,6 +74,36 @@ async def test_a_process_is_used_again(pool):
     second = await pool.call(f"{CHORES}:pid", {})
 
     assert first == second != os.getpid()
+
+
+async def test_a_device_has_a_process_of_its_own_that_stays(pool):
+    first = await pool.call(f"{CHORES}:pid", {}, home="gpu")
+    other = await pool.call(f"{CHORES}:pid", {})
+    another_device = await pool.call(f"{CHORES}:pid", {}, home="gpu 1")
+    again = await pool.call(f"{CHORES}:pid", {}, home="gpu")
+
+    assert first == again
+    assert len({first, other, another_device}) == 3
+
+
+@posix
+async def test_calls_for_a_device_run_one_after_the_other_and_take_no_place_from_others(pool, pipe):
+    name, fd = pipe
+    seen: list[str] = []
+
+    async def second():
+        await pool.call(f"{CHORES}:pid", {}, home="gpu", memory_bytes=GB // 2)
+        seen.append("second")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(pool.call, f"{CHORES}:hold", {"pipe": name, "how": "asleep"}, home="gpu"))
+        await anyio.to_thread.run_sync(readable, fd)
+        group.start_soon(second)
+        for _ in range(2):
+            group.start_soon(partial(pool.call, f"{CHORES}:pid", {}, memory_bytes=GB // 2))
+        await pool.call(f"{CHORES}:pid", {}, memory_bytes=GB)
+        assert not seen
+        group.cancel_scope.cancel()
 
 
 async def test_progress_is_told_but_not_each_time(pool):

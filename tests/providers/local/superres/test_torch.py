@@ -13,7 +13,7 @@ from tests.providers.local.superres.nets import work_on
 from tests.providers.local.test_video import read
 from tests.videos import make_video
 
-REASON = "needs the extra torch, which is too heavy for everyday tests: make torch"
+REASON = "needs the extra torch, too heavy for everyday tests: pip install 'batchup[torch]'"
 torch = pytest.importorskip("torch", reason=REASON)
 pytest.importorskip("spandrel", reason=REASON)
 
