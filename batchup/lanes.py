@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from batchup.cluster.spread import Spread
     from batchup.transport import Transport
 
+MANY = 1_000_000
 UPLOADS = 8
 DOWNLOADS = 8
 """Transfers at once: enough to keep the slots busy, few enough to leave the line to others."""
@@ -109,9 +110,10 @@ async def open_lanes(means: Means) -> AsyncIterator[list[Lane]]:
         for name in sorted(means.plan.providers):
             provider = await stack.enter_async_context(open_provider(name, tools))
             slots = spread.slots if spread and name == LOCAL else slots_of(name)
-            lanes.append(
-                _lane(means, name, spread.provider(name, provider) if spread else provider, place, slots)
-            )
+            lane = _lane(means, name, spread.provider(name, provider) if spread else provider, place, slots)
+            lanes.append(lane)
+            if spread and name == LOCAL and not (means.concurrency or means.manifest.run.concurrency):
+                spread.follow(lane.slots)
         yield lanes
 
 
@@ -163,8 +165,8 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
 def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual: int) -> Lane:
     is_local = name == LOCAL
     most = means.concurrency or means.manifest.run.concurrency or slots_usual
-    # Uploads run ahead of the paid slots, and downloads after them.
-    ahead, after = (most, most) if is_local else (UPLOADS, DOWNLOADS)
+    # Uploads run ahead of the paid slots, and downloads after them. Local tasks are bounded by their slots alone.
+    ahead, after = (MANY, MANY) if is_local else (UPLOADS, DOWNLOADS)
     caps = {model: 1 for model in means.plan.models_of(name) if _has_a_home(means, model)}
     caps |= {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
     backlog = Backlog(

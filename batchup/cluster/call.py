@@ -35,7 +35,7 @@ class Call(msgspec.Struct, frozen=True):
 
     Attributes:
         attempt: Its name, never used twice: ``run-number``.
-        step: ``pool`` for a function by name, or a step of a provider.
+        step: ``pool`` for a function by name, or a step of a provider; ``nothing`` measures what a call costs.
         name: Of the function (``package.module:name``), or of the provider.
         arguments: Of the step.
         memory_bytes: Estimated peak of a function.

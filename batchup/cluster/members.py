@@ -53,10 +53,15 @@ class Member:
 
 
 class Members:
-    """All workers that may be given something."""
+    """All workers that may be given something.
+
+    Attributes:
+        changed: Called when one has come or is gone.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
+        self.changed: Callable[[], None] = lambda: None
         self._members: dict[str, Member] = {}
         self._line: deque[_Waiter] = deque()
 
@@ -81,10 +86,13 @@ class Members:
         """Take in a worker."""
         self._members[member.address] = member
         self._call()
+        self.changed()
 
     def gone(self, address: str) -> bool:
         """Forget a worker, and return whether it was known."""
-        return self._members.pop(address, None) is not None
+        known = self._members.pop(address, None) is not None
+        self.changed()
+        return known
 
     async def take(self, kind: Kind, label: str, fits: Callable[[Member], bool]) -> Member:
         """Return the worker that has the least to do, with a place for one call; wait until there is one."""

@@ -8,6 +8,7 @@ from batchup.cluster.engine import Engine
 from batchup.cluster.pool import ClusterPool
 from batchup.cluster.provider import ClusterProvider
 from batchup.history import History
+from batchup.limits import Slots
 from batchup.models import FAL
 from batchup.providers.base import Provider
 from batchup.providers.local.pool import Pool
@@ -24,6 +25,18 @@ class Spread:
     def slots(self) -> int:
         """How many local tasks the workers that are there work on at a time."""
         return self._engine.members.slots
+
+    def follow(self, slots: Slots) -> None:
+        """Let *slots* be as many as those of the workers, as they come and go, until somebody else sets them."""
+        last = slots.most
+
+        def changed() -> None:
+            nonlocal last
+            if slots.most == last:
+                last = max(1, self.slots)
+                slots.set(last)
+
+        self._engine.members.changed = changed
 
     def pool(self, here: Pool) -> Pool:
         """Return a pool of the workers; *here* is left what only this machine can do."""

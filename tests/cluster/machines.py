@@ -52,3 +52,12 @@ def job(folder: Path, address: str, text="params: {scale: 2}", **more) -> Path:
     """Write a manifest whose work a cluster does."""
     run = text if "\nrun:" in f"\n{text}" else f"{text}\nrun: {{cluster: '{address}'}}"
     return manifest(folder, run, **more)
+
+
+def kill_scheduler(planned: Layout) -> None:
+    """Kill the scheduler as a power cut would."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = file.read_bytes().split(b"\0")
+            if b"scheduler" in command and str(planned.port).encode() in command:
+                os.kill(int(file.parent.name), signal.SIGKILL)

@@ -4,14 +4,17 @@ import contextlib
 import random
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from anyio import to_thread
 
 from batchup.rehearsal import Delay, Script
-from tests.cluster.machines import cluster, job, kill_one
+from tests.cluster.machines import cluster, job, kill_one, kill_scheduler
 from tests.fal.job import Job, fal_of, paid_once
 from tests.library import events, kill, outputs, photo, start, wait_until
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes to kill by /proc")
 
 PAID = "model: fal/seedvr-image\nparams: {output_format: png}\nfal: {settle: 1s}"
 
@@ -131,3 +134,20 @@ async def test_a_worker_with_another_key_gets_no_paid_work(tmp_path, monkeypatch
         assert "its environment has no FAL_KEY, another one" in err
         assert "0123456789" not in err
         assert not fal.accepted
+
+
+def test_a_run_whose_scheduler_dies_ends_and_the_next_goes_on(tmp_path):
+    for number in range(12):
+        photo(tmp_path / f"photos/{number:02}.png", size=(500, 400), seed=number)
+    ledger = tmp_path / "out/.batchup/holiday.jsonl"
+    with cluster(tmp_path / "workers") as (planned, _):
+        process = start("run", job(tmp_path, planned.address, "params: {scale: 4}"), cwd=tmp_path)
+        wait_until(lambda: ledger.exists() and events(ledger, "done"))
+        kill_scheduler(planned)
+        out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 5, out + err
+    assert "scheduler at tcp://127.0.0.1" in err
+    assert "is gone; start it and run again" in err
+    ended(start("run", job(tmp_path, "", "params: {scale: 4}\nrun: {}"), cwd=tmp_path))
+    assert len(outputs(tmp_path / "out")) == 12

@@ -31,7 +31,9 @@ def test_only_who_has_the_certificates_reaches_the_scheduler(tmp_path):
         stranger = {**home, "BATCHUP_CLUSTER_TLS": str(strangers.certificates)}
         wrong = batchup("run", file, cwd=tmp_path, status=2, env=stranger)
         none = batchup("run", file, cwd=tmp_path, status=2, env=home)
-        bare = batchup("run", file, "--cluster", ours.address.replace("tls", "tcp"), cwd=tmp_path, status=2, env=home)
+        bare = batchup(
+            "run", file, "--cluster", ours.address.replace("tls", "tcp"), cwd=tmp_path, status=2, env=home
+        )
         assert not outputs(tmp_path / "out")
         ours_too = {**home, "BATCHUP_CLUSTER_TLS": str(ours.certificates)}
         batchup("run", file, cwd=tmp_path, env=ours_too)
