@@ -118,6 +118,7 @@ def test_the_limit_of_a_model_holds_and_the_providers_own_number_where_there_is_
     run("run", job("run: {limits: {acme/enlarge: {concurrency: 1}}}"))
     assert acme.peak == 1
 
+    acme.task_s = 0.3
     run("run", job("", photos=8))
     assert acme.peak == 3
 
