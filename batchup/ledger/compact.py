@@ -11,7 +11,7 @@ from batchup.ledger import disk
 from batchup.ledger.disk import explained
 from batchup.ledger.format import encode, pack
 from batchup.ledger.lock import locked
-from batchup.ledger.view import check, opened, read_ledger
+from batchup.ledger.view import check, lines, opened, reader
 
 _KIND = re.compile(rb'\{"event":"(\w+)"(?:,"(?:id|sha256)":"([^"\\]*)")?')
 _SAMPLED_KIND = re.compile(rb'\{"event":"(\w+)"(?:,"(?:id|sha256)":"(0[^"\\]*)")')
@@ -180,8 +180,34 @@ def compact(path: Path) -> Compaction:
 
 def rewrite(real: Path) -> Compaction:
     """Do what :func:`compact` does, for one who holds the lock of *real*. Raises OSError instead of FatalError."""
-    bytes_before = real.stat().st_size
-    flags = superseded(line for _, line in read_ledger(real))
-    kept = (line for (_, line), flag in zip(read_ledger(real), flags, strict=True) if not flag)
-    disk.replace(real, map(encode, pack(kept)))
-    return Compaction(len(flags), len(flags) - flags.count(1), bytes_before, real.stat().st_size)
+    with real.open("rb", buffering=0) as source, disk.anew(real) as (new, fd):
+        bytes_before = os.fstat(source.fileno()).st_size
+        before, after = write(real, source.fileno(), bytes_before, fd)
+        disk.sync(fd)
+        bytes_after = os.fstat(fd).st_size
+        new.replace(real)
+    disk.sync_folder(real.parent)
+    return Compaction(before, after, bytes_before, bytes_after)
+
+
+def write(path: Path, source: int, end: int, target: int) -> tuple[int, int]:
+    """Write what the first *end* bytes of a ledger come to, not synced. Returns the number of lines before and after.
+
+    Args:
+        path: Of the ledger, as it is named in errors.
+        source: An open file, whose position is left alone; likewise *target*, which is empty.
+        end: Where a group ends, or the torn tail.
+        target: Where to write.
+
+    Raises:
+        LedgerError: A line is damaged.
+        OSError: There is no room.
+    """
+    flags = superseded(line for _, line in lines(path, reader(source, end)))
+    kept = (line for (_, line), flag in zip(lines(path, reader(source, end)), flags, strict=True) if not flag)
+    offset = 0
+    for group in pack(kept):
+        data = encode(group)
+        disk.write(target, data, offset)
+        offset += len(data)
+    return len(flags), len(flags) - flags.count(1)

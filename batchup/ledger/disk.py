@@ -36,6 +36,26 @@ def replacement(path: Path) -> Path:
     return path.with_name(path.name + ".new")
 
 
+@contextmanager
+def anew(path: Path) -> Iterator[tuple[Path, int]]:
+    """Give the name and descriptor of a new file, with the permissions of *path*, which may be given its name.
+
+    Where the block has not done that, the new file is gone when it ends. The descriptor is closed then.
+
+    Raises:
+        OSError: Nothing was changed.
+    """
+    new = replacement(path)
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
+        yield new, fd
+    finally:
+        os.close(fd)
+        new.unlink(missing_ok=True)
+
+
 def replace(path: Path, pieces: Iterable[bytes]) -> None:
     """Replace the file *path* by one that holds *pieces*, with the same permissions.
 
@@ -44,23 +64,13 @@ def replace(path: Path, pieces: Iterable[bytes]) -> None:
     Raises:
         OSError: Nothing was changed.
     """
-    new = replacement(path)
-    new.unlink(missing_ok=True)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        try:
-            os.fchmod(fd, stat.S_IMODE(path.stat().st_mode))
-            offset = 0
-            for piece in pieces:
-                write(fd, piece, offset)
-                offset += len(piece)
-            sync(fd)
-        finally:
-            os.close(fd)
+    with anew(path) as (new, fd):
+        offset = 0
+        for piece in pieces:
+            write(fd, piece, offset)
+            offset += len(piece)
+        sync(fd)
         new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 

@@ -12,11 +12,12 @@ from filelock import FileLock
 from batchup.errors import FatalError, LedgerError
 from batchup.events import Event, Run, encode
 from batchup.ledger import disk
-from batchup.ledger.compact import Superseded, rewrite
+from batchup.ledger.beside import Beside
+from batchup.ledger.compact import Superseded
 from batchup.ledger.disk import Sync, explained
 from batchup.ledger.format import Damage, Read, pack, whole
 from batchup.ledger.lock import acquire, release
-from batchup.ledger.view import check, damaged, lines, opened, read_ledger
+from batchup.ledger.view import check, damaged, lines, opened, read_ledger, reader
 from batchup.ledger.writer import Writer
 
 __all__ = ["Ledger", "open_ledger", "read_ledger"]
@@ -37,9 +38,9 @@ class Ledger:
     def __init__(self, path: Path, fd: int, end: int, dropped_bytes: int, sync: Sync) -> None:
         self.path = path
         self.dropped_bytes = dropped_bytes
-        self._fd = fd
         self._has_run = end > 0
         self._writer = Writer(path, fd, end, sync)
+        self._beside: Beside | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -80,13 +81,19 @@ class Ledger:
         Raises:
             LedgerError: The file was damaged since it was opened.
         """
-        return lines(self.path, _reader(self._fd, self._writer.end))
+        end = self._writer.end  # before the parts: another one may begin just now
+        parts = self._writer.parts
+        stops = [min(end, part.start) for part in parts[1:]] + [end]
+        for (start, fd, shift), stop in zip(parts, stops, strict=True):
+            if start < stop:
+                yield from lines(self.path, reader(fd, stop - shift, start - shift), start)
 
     def read_line(self, offset: int) -> bytes:
         """Return the line, without its newline, that begins at *offset*, as :meth:`replay` gives it."""
+        part = next(part for part in reversed(self._writer.parts) if part.start <= offset)
         line = b""
         while b"\n" not in line:
-            piece = os.pread(self._fd, max(_LINE_BYTES, len(line)), offset + len(line))
+            piece = os.pread(part.fd, max(_LINE_BYTES, len(line)), offset - part.shift + len(line))
             if not piece:
                 raise LedgerError(f"{self.path}: somebody cut the ledger while it was in use")
             line += piece
@@ -99,13 +106,18 @@ class Ledger:
 
     def close(self) -> None:
         """Write what waits, and close the file. Blocks."""
+        if self._beside is not None:
+            self._beside.close()
         self._writer.close()
-        os.close(self._fd)
+
+    def compact(self, real: Path) -> None:
+        """Begin to compact what is there now, the file *real*, while others append."""
+        self._beside = Beside(self.path, real, self._writer)
 
 
 @asynccontextmanager
 async def open_ledger(path: Path, *, create: bool = True, sync: Sync = disk.sync) -> AsyncIterator[Ledger]:
-    """Open the ledger *path* for this process alone; drop its torn tail, and compact it if that is due.
+    """Open the ledger *path* for this process alone; drop its torn tail, and compact it beside, if that is due.
 
     Every line is checked. Links are followed, missing folders made. When the block ends, all that was appended is
     durable and the lock is free.
@@ -143,12 +155,15 @@ def _open(path: Path, create: bool, sync: Sync) -> tuple[Ledger, FileLock]:  # n
     try:
         with explained(path):
             _look(path, real, create=create)
-            dropped_bytes = _prepare(path, real, sync)
+            dropped_bytes, is_worn = _prepare(path, real, sync)
             fd = os.open(real, os.O_RDWR)
-        return Ledger(path, fd, os.fstat(fd).st_size, dropped_bytes, sync), lock
+        ledger = Ledger(path, fd, os.fstat(fd).st_size, dropped_bytes, sync)
     except BaseException:
         release(lock)
         raise
+    if is_worn:
+        ledger.compact(real)
+    return ledger, lock
 
 
 def _look(path: Path, real: Path, *, create: bool) -> None:
@@ -158,18 +173,22 @@ def _look(path: Path, real: Path, *, create: bool) -> None:
         check(path, file)
 
 
-def _prepare(path: Path, real: Path, sync: Sync) -> int:
-    """Make *real* a file of whole groups, which may be none. Returns the size of the torn tail that it had."""
+def _prepare(path: Path, real: Path, sync: Sync) -> tuple[int, bool]:
+    """Make *real* a file of whole groups, which may be none.
+
+    Returns:
+        The size of the torn tail that it had, and whether most of its lines are superseded.
+    """
     if not real.exists():
         os.close(os.open(real, os.O_WRONLY | os.O_CREAT, 0o666))
         disk.sync_folder(real.parent)
-        return 0
+        return 0, False
     disk.replacement(real).unlink(missing_ok=True)
     fd = os.open(real, os.O_RDWR)
     try:
         size_bytes = os.fstat(fd).st_size
         superseded = Superseded.of_file(size_bytes)
-        end = _scan(path, _reader(fd, size_bytes), superseded)
+        end = _scan(path, reader(fd, size_bytes), superseded)
         if end < size_bytes:
             os.ftruncate(fd, end)
             sync(fd)
@@ -178,9 +197,7 @@ def _prepare(path: Path, real: Path, sync: Sync) -> int:
             )
     finally:
         os.close(fd)
-    if superseded.is_most:
-        _compact(path, real)
-    return size_bytes - end
+    return size_bytes - end, superseded.is_most
 
 
 def _scan(path: Path, read: Read, superseded: Superseded) -> int:
@@ -195,31 +212,8 @@ def _scan(path: Path, read: Read, superseded: Superseded) -> int:
     return end
 
 
-def _compact(path: Path, real: Path) -> None:
-    try:
-        done = rewrite(real)
-    except OSError as error:
-        # It can wait: the ledger is whole, and the next run tries again.
-        _log.warning("ledger %s: not compacted: %s", path, os.strerror(error.errno or 0))
-    else:
-        _log.info("ledger %s: compacted from %d to %d lines", path, done.lines_before, done.lines_after)
-
-
 def _close(ledger: Ledger, lock: FileLock) -> None:
     try:
         ledger.close()
     finally:
         release(lock)
-
-
-def _reader(fd: int, end: int) -> Read:
-    """Return a reader of the first *end* bytes of *fd* that leaves its position alone."""
-    offset = 0
-
-    def read(size_bytes: int) -> bytes:
-        nonlocal offset
-        piece = os.pread(fd, min(size_bytes, end - offset), offset)
-        offset += len(piece)
-        return piece
-
-    return read

@@ -97,17 +97,29 @@ def events(path: Path) -> Iterator[dict[str, Any]]:
         yield decode(line)
 
 
-def lines(path: Path, read: Read) -> Iterator[tuple[int, bytes]]:
-    """Yield the offset and line of each event that *read* gives, from the start of the ledger *path*.
+def lines(path: Path, read: Read, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield the offset and line of each event that *read* gives of the ledger *path*, where *offset* is its first byte's.
 
     Raises:
         LedgerError: A line is damaged.
     """
     try:
-        for group in whole(read):
+        for group in whole(read, offset):
             yield from _placed(group.lines, group.offset)
     except Damage as damage:
         raise damaged(path, damage.line) from damage
+
+
+def reader(fd: int, end: int, offset: int = 0) -> Read:
+    """Return a reader of *fd* from *offset* to *end* that leaves its position alone."""
+
+    def read(size_bytes: int) -> bytes:
+        nonlocal offset
+        piece = os.pread(fd, min(size_bytes, end - offset), offset)
+        offset += len(piece)
+        return piece
+
+    return read
 
 
 def _placed(group: list[bytes], offset: int) -> Iterator[tuple[int, bytes]]:

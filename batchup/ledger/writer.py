@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,6 +16,7 @@ from batchup.ledger.disk import Sync
 from batchup.ledger.format import encode
 
 PAUSE_S = 0.001
+_COPIED_BYTES = 1 << 20
 SMALL_LINES = 32
 """A group of fewer lines waits so long after the one before it for others to join: while much goes on at once, half the
 groups take half the time of the interpreter, and what comes alone is written at once."""
@@ -28,11 +30,28 @@ class Entry(NamedTuple):
     loop: asyncio.AbstractEventLoop
 
 
+class Part(NamedTuple):
+    """A file that holds what a ledger has from an offset on.
+
+    Attributes:
+        start: That offset, as everybody knows it who was told of a line.
+        fd: The open file.
+        shift: What to take from an offset to have it in this file.
+    """
+
+    start: int
+    fd: int
+    shift: int = 0
+
+
 class Writer:
     """Appends groups to an open file, from a thread of its own.
 
+    An offset stays what it was when another file takes the place of the first: the first stays open.
+
     Attributes:
         end: Offset behind the last group that is durable.
+        parts: Where what was written lies; the last one is written to.
         lost: Why lines could not be written whose sender had stopped waiting; None if there are none.
     """
 
@@ -40,10 +59,11 @@ class Writer:
         self.end = end
         self.lost: FatalError | None = None
         self._path = path
-        self._fd = fd
+        self.parts: tuple[Part, ...] = (Part(0, fd),)
         self._sync = sync
         self._broken: str | None = None
         self._written_s = 0.0
+        self._writing = threading.Lock()
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         # A daemon: an interpreter that is torn down without closing the ledger must not hang; nothing unacknowledged
         # was promised to anybody.
@@ -74,9 +94,11 @@ class Writer:
             raise
 
     def close(self) -> None:
-        """Return when everything that waits is written. Blocks."""
+        """Write everything that waits, and close the files. Blocks."""
         self._queue.put(None)
         self._thread.join()
+        for part in self.parts:
+            os.close(part.fd)
 
     def _work(self) -> None:
         open_ = True
@@ -85,7 +107,8 @@ class Writer:
             if not entries:
                 continue
             start = self.end
-            error = self._commit([line for entry in entries for line in entry.lines])
+            with self._writing:
+                error = self._commit([line for entry in entries for line in entry.lines])
             self._written_s = time.monotonic()
             # A loop that is gone has nobody left who waits.
             with suppress(RuntimeError):
@@ -117,13 +140,13 @@ class Writer:
         """Write one group. Returns why that failed, or None."""
         if self._broken:
             return self._broken
-        data = encode(lines)
+        data, part = encode(lines), self.parts[-1]
         try:
-            disk.write(self._fd, data, self.end)
+            disk.write(part.fd, data, self.end - part.shift)
         except OSError as error:
             return self._take_back(error)
         try:
-            self._sync(self._fd)
+            self._sync(part.fd)
         except OSError as error:
             if error.errno in disk.FULL:
                 return self._take_back(error)
@@ -139,11 +162,51 @@ class Writer:
 
     def _take_back(self, error: OSError) -> str:
         """Cut off what a failed write has left, so that the next one begins behind the last whole group."""
+        part = self.parts[-1]
         try:
-            os.ftruncate(self._fd, self.end)
+            os.ftruncate(part.fd, self.end - part.shift)
         except OSError as second:
             self._broken = str(disk.explain(second, self._path))
         return str(disk.explain(error, self._path))
+
+    def move(self, fd: int, start: int, rename: Callable[[], object], folder: Path) -> None:
+        """Go on in another file. Blocks: call it in a thread.
+
+        Args:
+            fd: The file, open to read and write; holds all that the first *start* bytes said.
+            start: End of a group.
+            rename: Gives it the ledger's name.
+            folder: In which it lies.
+
+        Raises:
+            OSError: Nothing was changed.
+        """
+        done = self._copy(fd, start, self.end)
+        self._sync(fd)  # the most of it, while others go on
+        with self._writing:
+            self._copy(fd, done, self.end)
+            self._sync(fd)
+            other = os.dup(fd)
+            try:
+                rename()
+            except OSError:
+                os.close(other)
+                raise
+            self.parts += (Part(self.end, other, self.end - os.fstat(other).st_size),)
+            try:
+                disk.sync_folder(folder)
+            except OSError as error:
+                # After a power cut the old file may be back under the name, without what comes now.
+                self._broken = str(disk.explain(error, self._path))
+
+    def _copy(self, fd: int, start: int, end: int) -> int:
+        """Append what was written from *start* to *end* to the file *fd*; return *end*."""
+        source, target = self.parts[-1].fd, os.fstat(fd).st_size
+        while start < end:
+            piece = os.pread(source, min(_COPIED_BYTES, end - start), start)
+            disk.write(fd, piece, target)
+            start, target = start + len(piece), target + len(piece)
+        return end
 
     def _settle(self, entries: list[Entry], offset: int, error: str | None) -> None:
         """Wake who waits; the first line stands at *offset*. Runs on the event loop."""

@@ -159,16 +159,15 @@ def worn(count):
     return [[run()], [seen(number) for number in range(count)], again, again, [stopped()]]
 
 
-async def test_a_worn_ledger_is_compacted_when_it_is_opened(tmp_path):
+async def test_a_worn_ledger_is_compacted_while_it_is_open(tmp_path):
     path = tmp_path / "job.jsonl"
     path.write_bytes(ledger(worn(100)))
 
     async with open_ledger(path) as one:
         await one.append(done(5))
-        lines = [decode(line) for _, line in one.replay()]
 
+    lines = [decode(line) for _, line in read_ledger(path)]
     assert lines == [run(), *(seen(number) for number in range(100)), stopped(), done(5)]
-    assert [decode(line) for _, line in read_ledger(path)] == lines
 
 
 async def test_a_ledger_with_little_to_drop_is_left_as_it_is(tmp_path):
