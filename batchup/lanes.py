@@ -167,7 +167,8 @@ def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual
     most = means.concurrency or means.manifest.run.concurrency or slots_usual
     # Uploads run ahead of the paid slots, and downloads after them. Local tasks are bounded by their slots alone.
     ahead, after = (MANY, MANY) if is_local else (UPLOADS, DOWNLOADS)
-    caps = {model: 1 for model in means.plan.models_of(name) if _has_a_home(means, model)}
+    # A cluster has more than one of each, and knows how many.
+    caps = {} if means.cluster else _homes(means, name)
     caps |= {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
     backlog = Backlog(
         means.plan.pick(Action.HEAL, name),
@@ -205,10 +206,10 @@ def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual
     )
 
 
-def _has_a_home(means: Means, model: str) -> bool:
-    """Return whether a model needs a device for itself: what waits for it takes no slot from others."""
-    found = means.catalogue.find(model)
-    return isinstance(found, LocalModel) and found.home is not None
+def _homes(means: Means, provider: str) -> dict[str, int]:
+    """Return the models that need a device for themselves, one task at a time: what waits takes no slot from others."""
+    found = {model: means.catalogue.find(model) for model in means.plan.models_of(provider)}
+    return {name: 1 for name, one in found.items() if isinstance(one, LocalModel) and one.home is not None}
 
 
 def _limits(means: Means, provider: str) -> Iterator[tuple[str, Limits]]:

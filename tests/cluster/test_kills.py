@@ -41,7 +41,7 @@ def ended(process):
 
 async def paid_through(tmp_path, monkeypatch, *, photos, kills, seed):
     rng = random.Random(seed)
-    async with fal_of(monkeypatch, Script("submit", Delay(0.3), times=0), task_s=0.1) as fal:
+    async with fal_of(monkeypatch, Script("submit", Delay(0.8), times=0), task_s=0.1) as fal:
 
         def run():
             with cluster(tmp_path / "workers", nanny=True) as (planned, nannies):
