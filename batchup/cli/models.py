@@ -1,5 +1,6 @@
 """`batchup models`: what there is to choose from, and what each model can be told."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from batchup.cli import print_json
 from batchup.cli.options import Output, common
-from batchup.terminal import escape, table
+from batchup.terminal import columns, escape, table
 
 if TYPE_CHECKING:
     from batchup.models.base import Model
@@ -104,13 +105,22 @@ def _document(model: "Model") -> dict[str, Any]:
 
 
 def _list(found: "list[Model]") -> Iterator[str]:
+    """Yield a table, or on a terminal, whatever its width, two lines or more for each model."""
     from batchup.plugins import origin
 
-    rows = [
-        [model.name, model.kind, model.summary, model.price_note, str(origin(model.name))] for model in found
-    ]
-    # A sentence is worth its room: a narrow terminal breaks it, and nothing is cut.
-    yield from table(rows, ["model", "takes", "what it does", "price", "from"], columns=1000)
+    sources = {model.name: origin(model.name) for model in found}
+    width = columns()
+    if width is None:
+        rows = [[one.name, one.kind, one.summary, one.price_note, str(sources[one.name])] for one in found]
+        yield from table(rows, ["model", "takes", "what it does", "price", "from"], None)
+    else:
+        names = max(len(model.name) for model in found)
+        for one in found:
+            source = sources[one.name]
+            foreign = "" if source.built_in else f"; from {source}"
+            head = f"{one.name:<{names}}  {one.kind}  {one.price_note}{foreign}"
+            yield from textwrap.wrap(escape(head), width, subsequent_indent=" " * (names + 9))
+            yield from textwrap.wrap(escape(one.summary), width, initial_indent="  ", subsequent_indent="  ")
     yield ""
     yield "batchup models NAME shows a model's parameters."
 

@@ -22,7 +22,10 @@ SHOWN = 40
 """Tasks that a person is shown without asking for more."""
 
 
-@click.command(epilog="Example:  batchup plan holiday.yaml --json | jq '.tasks'")
+@click.command(
+    short_help="Show what a run would do, task by task, and what it costs.",
+    epilog="Example:  batchup plan holiday.yaml --json | jq '.tasks'",
+)
 @manifest_argument
 @click.option("--all", "everything", is_flag=True, help=f"List every task, not only the first {SHOWN}.")
 @choosing

@@ -9,7 +9,10 @@ from batchup.cli import print_json
 from batchup.cli.options import Output, common, manifest_argument
 
 
-@click.command(epilog="Example:  batchup status holiday.yaml --json")
+@click.command(
+    short_help="Show how a job stands: counts, cost, failures.",
+    epilog="Example:  batchup status holiday.yaml --json",
+)
 @manifest_argument
 @common
 def status(manifest: Path, *, output: Output) -> int:
