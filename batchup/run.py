@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -175,8 +175,9 @@ class _Session:
         if not path.exists():
             # Before anything is created: what is wrong with a new job leaves no trace.
             plan = await quote.plan(History())
-        async with open_ledger(path) as ledger:
-            history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
+        history = History()
+        async with open_ledger(path, fold=history.fold) as ledger:
+            history.read_line = ledger.read_line
             if plan is None or history.runs:
                 plan = await quote.plan(history)
             plan, catalogue = await quote.today(plan, history)
@@ -359,14 +360,17 @@ class _Run:
         means = self._means(flying)
         async with open_lanes(means) as lanes:
             steering = Steering(self.plan, self.history, self.gate, means.throttle, lanes, flying)
-            place, started = session.manifest, session.clock.utc()
-            async with (
-                open_control(place.name, place.file.absolute(), place.ledger_path, started, steering.answer),
-                anyio.create_task_group() as running,
-            ):
+            async with self._announced(steering), anyio.create_task_group() as running:
                 for lane in lanes:
                     running.start_soon(lane.run)
             self.window_left = any(lane.backlog.window_left for lane in lanes)
+
+    def _announced(self, steering: Steering) -> AbstractAsyncContextManager[None]:
+        """Let the run be found and steered by its user, unless it is a rehearsal, of which nothing is to be left."""
+        if self.session.options.stands_for is not None:
+            return nullcontext()
+        job, now = self.session.manifest, self.session.clock.utc()
+        return open_control(job.name, job.file.absolute(), job.ledger_path, now, steering.answer)
 
     def _means(self, watcher: Watcher) -> Means:
         options = self.session.options
