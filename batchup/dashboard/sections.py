@@ -21,7 +21,7 @@ from batchup.terminal import escape
 MOST_FAILURES = 30
 MOST_FRESH = 8
 MOST_WAITING = 8
-MOST_FLYING = 200
+MOST_FLYING = 16
 
 MOVED_S = 3.0
 """A start that is told so much earlier or later is another; less is only the way the message took."""

@@ -53,15 +53,17 @@ def test_each_line_can_be_read_again_by_its_offset(follower):
         assert follower.read_line(offset) == line
 
 
-def test_a_ledger_that_was_compacted_is_read_anew(follower):
+@pytest.mark.parametrize("number", [1, 9], ids=["shorter", "longer again"])
+def test_a_ledger_that_was_compacted_is_read_anew(follower, number):
     follower.path.write_bytes(ledger([[run()], [seen(1)], [seen(1), done(1)]]))
     news(follower)
 
+    events = [run(), *map(done, range(1, number + 1))]
     new = follower.path.with_suffix(".new")
-    new.write_bytes(ledger([[run(), seen(1), done(1)]]))
+    new.write_bytes(ledger([events]))
     new.replace(follower.path)
 
-    assert news(follower) == (True, [run(), seen(1), done(1)])
+    assert news(follower) == (True, events)
 
 
 def test_a_ledger_that_is_gone_is_forgotten(follower):

@@ -116,15 +116,13 @@ function opener(item) {
   return h("button", { type: "button", class: "item", onclick: () => actions.open(item) }, name(item.input));
 }
 
-const MOST_FLYING = 12;
-
 // One model needs no telling at every task.
 const hasModels = () => (state.sections.models?.length ?? 0) > 1;
 
 function flight({ flight, counts }) {
   const make = (item) =>
     h("li", {}, opener(item), h("span", { class: "time" }, h("progress", { max: 1, "aria-label": `Part of ${item.input} that is done` }), " ", h("span", { "data-since": item.at })), h("span", { class: "model" }));
-  list($("flight"), flight.slice(0, MOST_FLYING), make, (element, item) => {
+  list($("flight"), flight, make, (element, item) => {
     const words = [hasModels() ? item.model : "", item.message].filter(Boolean).join(" · ");
     text(element.querySelector(".model"), words);
     element.querySelector(".model").hidden = !words;
@@ -134,7 +132,7 @@ function flight({ flight, counts }) {
     element.querySelector("[data-since]").dataset.since = item.at ?? now();
   });
   count("flight", counts?.in_flight);
-  const more = (counts?.in_flight ?? 0) - Math.min(flight.length, MOST_FLYING);
+  const more = (counts?.in_flight ?? 0) - flight.length;
   text($("flight-more"), more > 0 ? `and ${words.number(more)} more` : "");
   tick();
 }
