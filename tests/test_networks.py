@@ -24,7 +24,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def recipe(path) -> bytes:
+def recipe(path) -> str:
     ((only,),) = variants(manifest.load(path)).values()
     return only.recipe.content_id("0")
 

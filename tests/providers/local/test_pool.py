@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from batchup.errors import RejectedError, TransientError
@@ -101,6 +102,7 @@ async def test_calls_for_a_device_run_one_after_the_other_and_take_no_place_from
         group.start_soon(second)
         for _ in range(2):
             group.start_soon(partial(pool.call, f"{CHORES}:pid", {}, memory_bytes=GB // 2))
+        await anyio.lowlevel.checkpoint()  # so that all of them wait or run before this one
         await pool.call(f"{CHORES}:pid", {}, memory_bytes=GB)
         assert not seen
         group.cancel_scope.cancel()

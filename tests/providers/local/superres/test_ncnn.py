@@ -40,7 +40,7 @@ def repeated(image, by=2):
 def test_the_picture_is_what_the_network_makes_of_it(tmp_path):
     ncnn_network(tmp_path, "net", seed=3)
     photo(60, 44).save(tmp_path / "a.png")
-    params = {"weights": "net", "models_dir": ".", "device": "cpu"}
+    params: dict[str, Any] = {"weights": "net", "models_dir": ".", "device": "cpu"}
 
     whole = pixels(enlarge(tmp_path / "a.png", params))
     tiled = pixels(enlarge(tmp_path / "a.png", {**params, "tile": 32}))

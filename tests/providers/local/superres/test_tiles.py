@@ -67,7 +67,8 @@ def test_without_an_overlap_the_seams_would_be_seen(network):
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 200), (33, 32), (97, 101)], ids=str)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_pixel_lands_in_its_place(size, dtype):
-    pixels = noise(*size, dtype)
+    height, width = size
+    pixels = noise(height, width, dtype)
 
     large = enlarged(Nearest(), pixels, 32)
 

@@ -1,5 +1,6 @@
 """local/ncnn-video: frames as a network makes them, with the care for all the rest that local/lanczos-video takes."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import av
@@ -8,6 +9,7 @@ import pytest
 
 from batchup import media
 from batchup.errors import RejectedError
+from batchup.models.local.lanczos_video import LanczosVideo
 from batchup.models.local.ncnn_video import MODEL
 from tests.networks import ncnn_network
 from tests.providers.local.superres.nets import work_on
@@ -15,6 +17,24 @@ from tests.providers.local.test_video import HDR10, nearest, quarters, read
 from tests.videos import make_video
 
 engine = pytest.importorskip("batchup.providers.local.superres.ncnn", reason="needs the extra ncnn")
+video = pytest.importorskip("batchup.providers.local.superres.video", reason="needs numpy")
+
+
+PLAIN: dict[str, Any] = {"weights": "plain", "models_dir": ".", "device": "cpu"}
+
+
+@dataclass
+class Seeing:
+    """A network that repeats pixels and remembers what it was given."""
+
+    scale: int = 2
+    overlap_px: int = 8
+    tile_px: int = 512
+    seen: list[Any] = field(default_factory=list)
+
+    def run(self, planes):
+        self.seen.append(planes)
+        return planes.repeat(2, 1).repeat(2, 2)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +43,7 @@ def networks(tmp_path):
 
 
 def upscaled(source, **params: Any):
-    work = work_on(MODEL, source, {"weights": "plain", "models_dir": ".", "device": "cpu", **params})
+    work = work_on(MODEL, source, {**PLAIN, **params})
     said = engine.upscale_video(work, lambda _: None)
     assert said.startswith("plain on the processor")
     return read(work.output)
@@ -118,26 +138,39 @@ def test_a_factor_that_is_not_the_networks_own_is_resampled(tmp_path):
     assert (after.first.width, after.first.height) == (96, 72)
 
 
-def test_the_network_sees_a_frame_that_repeats_only_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("matrix", [1, 5], ids=["BT.709", "BT.601"])
+def test_the_network_sees_the_colours_that_a_player_shows(tmp_path, matrix):
+    source = make_video(
+        tmp_path / "a.mkv", seconds=0.04, audio=False, options={"crf": "4"}, colorspace=matrix, color_range=1
+    )
+    network = Seeing()
+
+    video.upscale(work_on(MODEL, source, PLAIN), lambda _: None, LanczosVideo(), network, None)
+
+    (seen,) = network.seen
+    shown = (seen[:, 8:-8, 8:-8].transpose(1, 2, 0) * 255).round()
+    corners = [shown[y, x] for x, y in ((12, 9), (51, 9), (51, 38), (12, 38))]
+    assert np.abs(np.array(corners) - quarters(read(source).first)).max() <= 3
+
+
+def test_the_network_sees_a_frame_that_repeats_only_once(tmp_path):
     source = tmp_path / "a.mkv"
     with av.open(str(source), "w") as container:
-        video: Any = container.add_stream("ffv1", rate=10)
-        video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
+        picture: Any = container.add_stream("ffv1", rate=10)
+        picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
         for step in range(6):
             rgb = np.full((32, 32, 3), 60 if step < 4 else 200, np.uint8)
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
             frame.pts = step
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-    runs = []
-    run = engine.NcnnNetwork.run
-    monkeypatch.setattr(engine.NcnnNetwork, "run", lambda self, planes: runs.append(1) or run(self, planes))
-    engine._LOADED._networks.clear()
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+    network = Seeing()
+    work = work_on(MODEL, source, PLAIN)
 
-    after = upscaled(source)
+    video.upscale(work, lambda _: None, LanczosVideo(), network, None)
 
-    assert len(after.frames) == 6
-    assert len(runs) == 1 + 2  # one tries the network out
+    assert len(read(work.output).frames) == 6
+    assert len(network.seen) == 2
 
 
 def test_an_interlaced_video_is_refused(tmp_path):
