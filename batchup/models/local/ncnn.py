@@ -19,5 +19,4 @@ MODEL = picture.model(
     NcnnParams,
     work="batchup.providers.local.superres.ncnn:upscale",
     summary="Your own .param/.bin networks (Upscayl's, Real-ESRGAN's) on this machine: Vulkan GPU, or processor.",
-    process_bytes=ncnn.PROCESS_BYTES,
 )

@@ -16,5 +16,4 @@ MODEL = video.model(
     NcnnVideoParams,
     work="batchup.providers.local.superres.ncnn:upscale_video",
     summary="As local/ncnn, frame by frame; keeps sound, subtitles, timing, rotation and colours.",
-    process_bytes=ncnn.PROCESS_BYTES,
 )

@@ -24,5 +24,4 @@ MODEL = picture.model(
     TorchParams,
     work="batchup.providers.local.superres.torch:upscale",
     summary="Your own .pth/.safetensors networks on this machine: CUDA in half precision, or processor.",
-    process_bytes=torch.PROCESS_BYTES,
 )

@@ -21,5 +21,4 @@ MODEL = video.model(
     TorchVideoParams,
     work="batchup.providers.local.superres.torch:upscale_video",
     summary="As local/torch, frame by frame; keeps sound, subtitles, timing, rotation and colours.",
-    process_bytes=torch.PROCESS_BYTES,
 )

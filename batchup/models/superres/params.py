@@ -20,11 +20,13 @@ class Engine:
         name: ``ncnn``, as in the models' names.
         library: Its files.
         scale: Returns how much larger a network makes each side. It raises :class:`WeightsError` for what is broken.
+        memory_bytes: Returns what the engine takes with a task's network and one tile, leaning high.
     """
 
     name: str
     library: Library
     scale: Callable[[Files], int]
+    memory_bytes: Callable[["NetworkParams"], int]
 
 
 class NetworkParams(Params):

@@ -43,14 +43,13 @@ class PictureParams(NetworkParams):
         )
 
 
-def model(params: type[PictureParams], *, work: str, summary: str, process_bytes: int) -> LocalModel:
+def model(params: type[PictureParams], *, work: str, summary: str) -> LocalModel:
     """Return the model that enlarges pictures by the networks of *params*.
 
     Args:
         params: Of one engine.
         work: See :class:`LocalModel`.
         summary: Likewise.
-        process_bytes: What the engine takes with a network and a tile.
     """
     name = f"local/{params.engine.name}"
 
@@ -61,7 +60,8 @@ def model(params: type[PictureParams], *, work: str, summary: str, process_bytes
 
     def memory_bytes(params: PictureParams, media: Media) -> int:
         largest = max(params.scale or 1.0, USUAL_SCALE) ** 2 * media.size.pixels
-        return process_bytes + LANCZOS.memory_bytes(params.plain, media) + int(_PIXEL_BYTES * largest)
+        own = params.engine.memory_bytes(params)
+        return own + LANCZOS.memory_bytes(params.plain, media) + int(_PIXEL_BYTES * largest)
 
     return LocalModel(
         name=name,

@@ -75,4 +75,4 @@ def _looked(path: Path) -> int:
     return int(said["scale"])
 
 
-ENGINE = Engine("torch", TORCH, scale)
+ENGINE = Engine("torch", TORCH, scale, lambda _: PROCESS_BYTES)

@@ -39,7 +39,7 @@ class VideoParams(NetworkParams):
         )
 
 
-def model(params: type[VideoParams], *, work: str, summary: str, process_bytes: int) -> LocalModel:
+def model(params: type[VideoParams], *, work: str, summary: str) -> LocalModel:
     """Return the model that enlarges videos by the networks of *params*. See ``picture.model``."""
     name = f"local/{params.engine.name}"
 
@@ -48,7 +48,8 @@ def model(params: type[VideoParams], *, work: str, summary: str, process_bytes: 
 
     def memory_bytes(params: VideoParams, media: Media) -> int:
         largest = max(params.scale or 1.0, USUAL_SCALE) ** 2 * media.size.pixels
-        return process_bytes + LANCZOS.memory_bytes(params.plain, media) + int(_PIXEL_BYTES * largest)
+        own = params.engine.memory_bytes(params)
+        return own + LANCZOS.memory_bytes(params.plain, media) + int(_PIXEL_BYTES * largest)
 
     return LocalModel(
         name=f"{name}-video",

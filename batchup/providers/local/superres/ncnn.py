@@ -4,7 +4,6 @@ Source: https://github.com/Tencent/ncnn/wiki/use-ncnn-with-python-pybind11-bindi
 """
 
 import os
-from math import isqrt
 
 import ncnn
 import numpy as np
@@ -21,14 +20,8 @@ from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import LEAST_PX, OutOfMemory, Planes
 from batchup.providers.local.work import Tell, Work
 
-_LEAST_OVERLAP_PX, _WHOLE_OVERLAP_PX, _USUAL_OVERLAP_PX = 8, 32, 16
-"""A network that looks no further than the second is given all that it sees, so that tiles change nothing. One that looks
-further is given the third: what is beyond counts for too little to be seen (Real-ESRGAN's own programs take 10)."""
-
-_PROCESSOR_BYTES = 400_000_000
-"""Of a tile's blobs on the processor; convolutions take about as much again."""
-_GPU_PART = 0.25
-_MOST_TILE_PX = 512
+_GPU_PART = 0.04
+_GPU_TILE_PX = 512
 _OUT_OF_MEMORY = -100
 """What ncnn answers. Source: net.cpp of ncnn."""
 _PROCESSOR_TYPE = 3
@@ -70,8 +63,8 @@ class NcnnNetwork:
         graph = _graph(files)
         gpu = _gpu(device)
         self.scale = graph.scale
-        self.overlap_px = _overlap_px(graph)
-        self.tile_px = _tile_px(graph, self.overlap_px, gpu)
+        self.overlap_px = engine.overlap_px(graph)
+        self.tile_px = _tile_px(graph, gpu)
         threads = _cores()
         self.device = (
             f"{files.name} on {_gpu_name(gpu)} by Vulkan"
@@ -143,19 +136,15 @@ def _gpu_name(gpu: int) -> str:
     return str(name()) if name else f"GPU {gpu}"
 
 
-def _overlap_px(graph: Graph) -> int:
-    if graph.radius_px <= _WHOLE_OVERLAP_PX:
-        return max(_LEAST_OVERLAP_PX, graph.radius_px)
-    return _USUAL_OVERLAP_PX
-
-
-def _tile_px(graph: Graph, overlap_px: int, gpu: int | None) -> int:
-    allowed = _PROCESSOR_BYTES
-    if gpu is not None:
-        heap_mb = getattr(ncnn.get_gpu_device(gpu), "get_heap_budget", None)
-        allowed = int(heap_mb() * 1_000_000 * _GPU_PART) if heap_mb else allowed
-    side = isqrt(allowed // graph.tile_bytes) - 2 * overlap_px
-    return min(_MOST_TILE_PX, max(LEAST_PX, side))
+def _tile_px(graph: Graph, gpu: int | None) -> int:
+    if gpu is None:
+        return engine.tile_px(graph)
+    heap_mb = getattr(ncnn.get_gpu_device(gpu), "get_heap_budget", None)  # it is not in every version
+    return (
+        engine.tile_px(graph, int(heap_mb() * 1_000_000 * _GPU_PART), _GPU_TILE_PX)
+        if heap_mb
+        else LEAST_PX * 2
+    )
 
 
 def _cores() -> int:
