@@ -14,11 +14,15 @@ __all__ = ["IN_FLIGHT", "UNCONFIRMED", "History", "Record", "State"]
 
 
 class History(Fold):
-    """The fold of a ledger, and what can be asked of it."""
+    """The fold of a ledger, and what can be asked of it.
+
+    Attributes:
+        read_line: Returns the line of the ledger that begins at an offset; None where there is no ledger to ask.
+    """
 
     def __init__(self, read_line: Callable[[int], bytes] | None = None) -> None:
         super().__init__()
-        self._read_line = read_line
+        self.read_line = read_line
 
     @property
     def money(self) -> Money:
@@ -104,6 +108,6 @@ class History(Fold):
                 yield records.key(task).hex(), number, amount
 
     def _event(self, offset: int) -> events.AnyEvent | None:
-        if offset < 0 or self._read_line is None:
+        if offset < 0 or self.read_line is None:
             return None
-        return events.decode(self._read_line(offset))
+        return events.decode(self.read_line(offset))

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,10 +17,13 @@ from batchup.ledger.compact import Superseded
 from batchup.ledger.disk import Sync, explained
 from batchup.ledger.format import Damage, Read, pack, whole
 from batchup.ledger.lock import acquire, release
-from batchup.ledger.view import check, damaged, lines, opened, read_ledger, reader
+from batchup.ledger.view import check, damaged, lines, opened, placed, read_ledger, reader
 from batchup.ledger.writer import Writer
 
 __all__ = ["Ledger", "open_ledger", "read_ledger"]
+
+Fold = Callable[[Iterator[tuple[int, bytes]]], object]
+"""Takes in events: the offset and line of each."""
 
 _LINE_BYTES = 4096
 
@@ -116,7 +119,9 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(path: Path, *, create: bool = True, sync: Sync = disk.sync) -> AsyncIterator[Ledger]:
+async def open_ledger(
+    path: Path, *, create: bool = True, sync: Sync = disk.sync, fold: Fold = lambda _: None
+) -> AsyncIterator[Ledger]:
     """Open the ledger *path* for this process alone; drop its torn tail, and compact it beside, if that is due.
 
     Every line is checked. Links are followed, missing folders made. When the block ends, all that was appended is
@@ -126,13 +131,16 @@ async def open_ledger(path: Path, *, create: bool = True, sync: Sync = disk.sync
         path: Need not exist.
         create: Whether to begin a ledger where there is none.
         sync: Makes an open file's contents durable.
+        fold: Is given the offset and line of every event, some thousands at a time, as they are checked; in a thread,
+            before the block begins. What is to be known of the whole ledger is told in one pass. Where the ledger
+            turns out to be damaged, what it was given means nothing.
 
     Raises:
         LedgerError: It is in use, damaged, some other file, of a newer format, or (without *create*) missing.
             Nothing was changed.
         FatalError: Its disk is full or cannot be written.
     """
-    ledger, lock = await to_thread.run_sync(_open, path, create, sync)
+    ledger, lock = await to_thread.run_sync(_open, path, create, sync, fold)
     failed = True
     try:
         yield ledger
@@ -145,7 +153,7 @@ async def open_ledger(path: Path, *, create: bool = True, sync: Sync = disk.sync
             raise ledger.lost
 
 
-def _open(path: Path, create: bool, sync: Sync) -> tuple[Ledger, FileLock]:  # noqa: FBT001 - to_thread.run_sync passes no keywords
+def _open(path: Path, create: bool, sync: Sync, fold: Fold) -> tuple[Ledger, FileLock]:  # noqa: FBT001 - to_thread.run_sync passes no keywords
     real = Path(os.path.realpath(path))
     with explained(path):
         # Before a lock's file is made beside something that is not ours.
@@ -155,7 +163,7 @@ def _open(path: Path, create: bool, sync: Sync) -> tuple[Ledger, FileLock]:  # n
     try:
         with explained(path):
             _look(path, real, create=create)
-            dropped_bytes, is_worn = _prepare(path, real, sync)
+            dropped_bytes, is_worn = _prepare(path, real, sync, fold)
             fd = os.open(real, os.O_RDWR)
         ledger = Ledger(path, fd, os.fstat(fd).st_size, dropped_bytes, sync)
     except BaseException:
@@ -173,7 +181,7 @@ def _look(path: Path, real: Path, *, create: bool) -> None:
         check(path, file)
 
 
-def _prepare(path: Path, real: Path, sync: Sync) -> tuple[int, bool]:
+def _prepare(path: Path, real: Path, sync: Sync, fold: Fold) -> tuple[int, bool]:
     """Make *real* a file of whole groups, which may be none.
 
     Returns:
@@ -188,7 +196,7 @@ def _prepare(path: Path, real: Path, sync: Sync) -> tuple[int, bool]:
     try:
         size_bytes = os.fstat(fd).st_size
         superseded = Superseded.of_file(size_bytes)
-        end = _scan(path, reader(fd, size_bytes), superseded)
+        end = _scan(path, reader(fd, size_bytes), superseded, fold)
         if end < size_bytes:
             os.ftruncate(fd, end)
             sync(fd)
@@ -200,12 +208,13 @@ def _prepare(path: Path, real: Path, sync: Sync) -> tuple[int, bool]:
     return size_bytes - end, superseded.is_most
 
 
-def _scan(path: Path, read: Read, superseded: Superseded) -> int:
+def _scan(path: Path, read: Read, superseded: Superseded, fold: Fold) -> int:
     """Check every line. Returns the offset of the torn tail, or of the end."""
     end = 0
     try:
         for group in whole(read):
             superseded.add(group.lines)
+            fold(placed(group.lines, group.offset))
             end = group.end
     except Damage as damage:
         raise damaged(path, damage.line) from damage

@@ -53,7 +53,7 @@ class View:
             file.seek(offset)
             try:
                 for group in whole(file.read, offset, number):
-                    yield from _placed(group.lines, offset)
+                    yield from placed(group.lines, offset)
                     offset, number, again = group.end, group.line + len(group.lines) + 1, False
             except Damage as damage:
                 # A run that began meanwhile may have dropped the torn tail and appended, right under our eyes.
@@ -105,7 +105,7 @@ def lines(path: Path, read: Read, offset: int = 0) -> Iterator[tuple[int, bytes]
     """
     try:
         for group in whole(read, offset):
-            yield from _placed(group.lines, group.offset)
+            yield from placed(group.lines, group.offset)
     except Damage as damage:
         raise damaged(path, damage.line) from damage
 
@@ -122,7 +122,8 @@ def reader(fd: int, end: int, offset: int = 0) -> Read:
     return read
 
 
-def _placed(group: list[bytes], offset: int) -> Iterator[tuple[int, bytes]]:
+def placed(group: list[bytes], offset: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the offset and line of each event of a group whose first stands at *offset*."""
     for line in group:
         yield offset, line
         offset += len(line) + 1

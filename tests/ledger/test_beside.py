@@ -107,7 +107,7 @@ def test_killed_at_any_instant_of_it_nothing_that_was_durable_is_missing(tmp_pat
         with start(APPENDS, path) as process:
             process.stdout.readline()
             if round_ == 5:
-                wait_until(lambda: path.stat().st_ino != before)
+                wait_until(lambda before=before: path.stat().st_ino != before)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=chance.uniform(0, 0.25))
             process.kill()
