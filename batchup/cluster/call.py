@@ -17,8 +17,11 @@ ABOUT, OPEN, READ, WRITE, CLEAR = (
 )
 """What a worker answers: see :mod:`batchup.cluster.worker`."""
 
-CLAIM, DONE, REVOKE, STOP = "batchup_claim", "batchup_done", "batchup_revoke", "batchup-stop"
-"""What the scheduler answers, see :mod:`batchup.cluster.fence`, and what it tells a worker."""
+CLAIM, DONE, REVOKE = "batchup_claim", "batchup_done", "batchup_revoke"
+"""What the scheduler answers, see :mod:`batchup.cluster.fence`."""
+
+STOP, TOLD = "batchup-stop", "batchup-told"
+"""What the scheduler tells a worker, and a worker the scheduler, without waiting for an answer."""
 
 PREFIX = "batchup-"
 """Of the names of all attempts, and of the topics that tell of them."""

@@ -158,6 +158,8 @@ class _Newcomers:
 
     def __init__(self, wanted: Wanted, client: Any, engine: Engine, run: str, scratch: Path) -> None:
         self._wanted, self._client, self._engine, self._run = wanted, client, engine, run
+        # Where a run's end is announced to is nobody's business who works for it.
+        self._manifest = pack(wanted.manifest.model_copy(update={"notify": (), "on_finish": ()}))
         self._token = scratch / secrets.token_hex(16)
         self._nonce = secrets.token_hex(16)
         self._asked: set[str] = set()
@@ -212,7 +214,7 @@ class _Newcomers:
             about = await getattr(worker, ABOUT)(nonce=self._nonce, token=str(self._token))
             reason = self._reason(about)
             if not reason:
-                await getattr(worker, OPEN)(run=f"batchup-{self._run}", manifest=pack(self._wanted.manifest))
+                await getattr(worker, OPEN)(run=f"batchup-{self._run}", manifest=self._manifest)
         except OSError:
             self._asked.discard(address)  # it is gone already; its nanny may start another
             return

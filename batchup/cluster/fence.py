@@ -10,7 +10,7 @@ from typing import Any, Literal
 from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from batchup.cluster.call import ABOUT, CLAIM, DONE, PREFIX, REVOKE, STOP, WORKERS
+from batchup.cluster.call import ABOUT, CLAIM, DONE, PREFIX, REVOKE, STOP, TOLD, WORKERS
 from batchup.cluster.identity import code
 
 State = Literal["claimed", "done", "revoked", "unclaimed"]
@@ -36,6 +36,7 @@ class Fence(SchedulerPlugin):
         scheduler.handlers[CLAIM] = self.claim
         scheduler.handlers[DONE] = self.done
         scheduler.handlers[REVOKE] = self.revoke
+        scheduler.stream_handlers[TOLD] = self.told
 
     async def about(self) -> str:
         """Tell that the fence is up, and which version it is of."""
@@ -54,8 +55,13 @@ class Fence(SchedulerPlugin):
         if found is None or found.state != "claimed":
             return False
         found.state, found.result = "done", result
-        self._scheduler.log_event(topic(attempt), {"attempt": attempt, "result": result})
+        self._tell(attempt, {"result": result})
         return True
+
+    def told(self, attempt: str, done: float, worker: str) -> None:  # noqa: ARG002 - Dask tells who it was
+        """Pass on how far an attempt is."""
+        if attempt in self._scheduler.tasks:
+            self._tell(attempt, {"told": done})
 
     async def revoke(self, attempt: str) -> tuple[State, bytes]:
         """Return how far an attempt is, and its result; if it is not done, it never will be."""
@@ -71,7 +77,7 @@ class Fence(SchedulerPlugin):
         if finish in {"memory", "erred"}:
             found = self._attempts.get(key)
             if (found is None or found.state == "claimed") and str(key).startswith(PREFIX):
-                self._scheduler.log_event(topic(key), {"attempt": key, "ended": True})
+                self._tell(key, {"ended": True})
         if finish == "forgotten":
             found = self._attempts.pop(key, None)
             if found is not None and found.state == "claimed":
@@ -84,6 +90,12 @@ class Fence(SchedulerPlugin):
     def remove_worker(self, scheduler: Scheduler, worker: str, **kwargs: Any) -> None:  # noqa: ARG002 - Dask's
         """Tell that a worker is gone."""
         scheduler.log_event(WORKERS, {"gone": worker})
+
+    def _tell(self, attempt: str, told: dict[str, Any]) -> None:
+        """Tell an attempt's coordinator, as of an event; Dask's own way of telling keeps the last 100,000 for ever."""
+        event = {"op": "event", "topic": topic(attempt), "event": (0.0, {"attempt": attempt, **told})}
+        for client in self._scheduler.tasks[attempt].who_wants or ():
+            self._scheduler.client_send(client.client_key, event)
 
     def _stop(self, attempt: str, found: _Attempt) -> None:
         if found.worker in self._scheduler.stream_comms:

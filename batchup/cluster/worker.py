@@ -25,6 +25,7 @@ from batchup.cluster.call import (
     OPEN,
     READ,
     STOP,
+    TOLD,
     WRITE,
     Call,
     Outcome,
@@ -33,7 +34,6 @@ from batchup.cluster.call import (
     unpack,
 )
 from batchup.cluster.carriage import Folder
-from batchup.cluster.fence import topic
 from batchup.cluster.identity import account, code
 from batchup.manifest import Manifest
 from batchup.providers.base import Provider
@@ -156,7 +156,7 @@ class Bench:
             nonlocal next_at_s
             if clock.now_s() >= next_at_s:
                 next_at_s = clock.now_s() + TELL_EVERY_S
-                self._worker.log_event(topic(call.attempt), {"attempt": call.attempt, "told": done})
+                self._worker.batched_send({"op": TOLD, "attempt": call.attempt, "done": done})
 
         return tell
 

@@ -14,21 +14,25 @@ from tests.cluster.machines import cluster, job, kill_one, kill_scheduler
 from tests.fal.job import Job, fal_of, paid_once
 from tests.library import events, kill, outputs, photo, start, wait_until
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes to kill by /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="finds processes to kill by /proc"
+)
 
 PAID = "model: fal/seedvr-image\nparams: {output_format: png}\nfal: {settle: 1s}"
 
 
-def killed_while(process, nannies, kills, rng):
-    """Kill workers now and then until *process* ends; return how often."""
-    killed = 0
+def killed_while(process, nannies, kills, rng, progress):
+    """Kill workers now and then until *process* ends, each after some *progress*; return how often."""
+    killed = before = 0
     assert process.stderr
     next(line for line in process.stderr if "to run" in line)
     while killed < kills:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=rng.uniform(0.1, 0.6))
+            process.wait(timeout=rng.uniform(0.0, 0.3))
             break
-        killed += kill_one(nannies, rng)
+        if (now := progress()) > before:
+            one_died = kill_one(nannies, rng)
+            killed, before = killed + one_died, now if one_died else before
     return killed
 
 
@@ -48,7 +52,7 @@ async def paid_through(tmp_path, monkeypatch, *, photos, kills, seed):
                 text = f"{PAID}\nrun: {{concurrency: 6, cluster: '{planned.address}'}}"
                 one = Job(tmp_path, text, photos=photos)
                 process = start("run", one.file, cwd=tmp_path)
-                killed = killed_while(process, nannies, kills, rng)
+                killed = killed_while(process, nannies, kills, rng, lambda: len(fal.accepted))
                 return one, killed, ended(process)
 
         one, killed, _ = await to_thread.run_sync(run)
@@ -63,7 +67,7 @@ async def paid_through(tmp_path, monkeypatch, *, photos, kills, seed):
 
 
 async def test_workers_killed_while_they_submit_lose_nothing_and_nothing_is_paid_twice(tmp_path, monkeypatch):
-    await paid_through(tmp_path, monkeypatch, photos=16, kills=3, seed=1)
+    await paid_through(tmp_path, monkeypatch, photos=12, kills=2, seed=1)
 
 
 @pytest.mark.soak
@@ -78,10 +82,11 @@ def free_through(tmp_path, *, photos, kills, seed):
         photo(tmp_path / f"photos/{number:02}.png", size=(500, 400), seed=number)
     with cluster(tmp_path / "workers", nanny=True) as (planned, nannies):
         process = start("run", job(tmp_path, planned.address, "params: {scale: 4}"), cwd=tmp_path)
-        killed = killed_while(process, nannies, kills, rng)
+        ledger = tmp_path / "out/.batchup/holiday.jsonl"
+        killed = killed_while(process, nannies, kills, rng, lambda: len(events(ledger, "done")))
         ended(process)
 
-    done = Counter(event["id"] for event in events(tmp_path / "out/.batchup/holiday.jsonl", "done"))
+    done = Counter(event["id"] for event in events(ledger, "done"))
     assert killed >= kills // 2, "too few photos: most kills met a job that was done"
     assert len(done) == len(outputs(tmp_path / "out")) == photos
     assert set(done.values()) == {1}
@@ -96,7 +101,7 @@ def test_eight_kills_in_48_free_tasks(tmp_path, seed):
 
 
 def test_free_work_of_killed_workers_is_done_by_others(tmp_path):
-    free_through(tmp_path, photos=12, kills=2, seed=3)
+    free_through(tmp_path, photos=10, kills=2, seed=3)
 
 
 async def test_a_killed_coordinator_leaves_nothing_that_is_paid_twice(tmp_path, monkeypatch):
