@@ -35,7 +35,7 @@ async def end(process):
 async def line(process, part):
     """Return once the watch has said *part*."""
     with anyio.fail_after(20):
-        while part not in (await to_thread.run_sync(process.stderr.readline)):
+        while part not in (await to_thread.run_sync(process.stderr.readline, abandon_on_cancel=True)):
             pass
 
 
