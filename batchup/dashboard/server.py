@@ -1,5 +1,6 @@
 """Server: the page, what it shows as it changes, and what it asks for."""
 
+import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -212,15 +213,17 @@ async def open_dashboard(
     """
     clock = clock or SystemClock()
     with tempfile.TemporaryDirectory(prefix="batchup-") as folder:
-        async with open_maker() as maker, anyio.create_task_group() as group:
+        async with open_maker() as maker:
             pictures = Pictures(Path(folder), maker, clock)
             room, door = Room(manifest, pictures, clock), Door(host, names)
-            group.start_soon(room.run)
-            group.start_soon(pictures.run)
-            async with _serving(_Site(room, door, pictures), room, host, port) as bound:
+            async with (
+                _serving(_Site(room, door, pictures), room, host, port) as bound,
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(room.run)
+                group.start_soon(pictures.run)
                 yield Address(f"http://{_called(host)}:{bound}/?token={door.token}", host, bound)
-            group.cancel_scope.cancel()
-        room.close()
+                group.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -234,6 +237,7 @@ async def _serving(site: _Site, room: Room, host: str, port: int) -> AsyncIterat
         with anyio.CancelScope(shield=True):
             await room.end()
             await runner.cleanup()
+        room.close()
 
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> int:
@@ -242,7 +246,9 @@ async def _bind(runner: web.AppRunner, host: str, port: int) -> int:
     try:
         await site.start()
     except OSError as error:
-        message = f"{host}:{port} cannot be used: {error.strerror or error}; --host and --port name another"
+        # Of a name that is not found the number is below 0, and of another kind.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        message = f"{host}:{port} cannot be used: {why}; --host and --port name another"
         raise ManifestError([Fault("", 0, 0, message)]) from error
     address: tuple[str, int] = runner.addresses[0][:2]
     return address[1]

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -18,6 +19,8 @@ from batchup.rehearsal import Cut, Script, answers
 from tests.dashboard.visitor import visiting
 from tests.fal.job import DEAR, LOSSY, MODEL, Job, fal_of, forgive
 from tests.library import alive, children, kill, manifest, photo, start, wait_until
+
+ON_LINUX = pytest.mark.skipif(not Path("/proc/self").exists(), reason="children are found in /proc")
 
 
 def stage(name):
@@ -145,6 +148,7 @@ async def test_runs_on_this_machine_are_listed_together_and_each_can_be_watched(
         assert await visitor.do("drain") == ""
 
 
+@ON_LINUX
 def test_the_page_of_a_run_is_a_process_of_its_own_that_ends_with_it(tmp_path):
     for number in range(3):
         photo(tmp_path / f"photos/{number}.png", seed=number)
@@ -162,6 +166,7 @@ def test_the_page_of_a_run_is_a_process_of_its_own_that_ends_with_it(tmp_path):
     wait_until(lambda: not alive(page))
 
 
+@ON_LINUX
 def test_a_page_ends_when_its_run_is_killed_but_not_by_its_ctrl_c(tmp_path):
     file = manifest(tmp_path, "model: local/lanczos\nparams: {scale: 8}")
     photo(tmp_path / "photos/a.png", (2000, 1500))

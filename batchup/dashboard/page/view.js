@@ -14,6 +14,7 @@ const VIEWS = { jobs, stand, counts, money: figures, pace: figures, models, flig
 export function show(changed) {
   const views = new Set(Object.keys(changed).map((section) => VIEWS[section]).filter(Boolean));
   if ("stand" in changed || "counts" in changed) views.add(figures);
+  if ("stand" in changed) [failures, held].forEach((view) => views.add(view));
   if ("counts" in changed || "models" in changed) [flight, queue].forEach((view) => views.add(view));
   // The first message holds only what is known at once.
   for (const view of views) if (state.sections.counts || view === jobs) view(state.sections);
@@ -31,7 +32,7 @@ function jobs({ jobs }) {
   const make = (job) => h("li", {}, h("button", { type: "button", onclick: () => actions.go(job.id) }));
   list($("jobs"), items, make, (element, job) => {
     const button = element.firstElementChild;
-    const part = job.total ? ` ${Math.floor((100 * (job.done + job.failed)) / job.total)}%` : "";
+    const part = job.total ? ` ${Math.floor((100 * job.done) / job.total)}%` : "";
     button.replaceChildren(name(job.name), h("span", { class: "muted" }, `${part}${job.running ? " running" : ""}`));
     button.title = job.manifest;
     button.setAttribute("aria-current", String(job.id === state.job));
@@ -59,8 +60,7 @@ function stand({ stand }) {
 }
 
 function counts({ counts }) {
-  const finished = counts.done + counts.failed;
-  const percent = counts.total ? Math.floor((100 * finished) / counts.total) : 0;
+  const percent = counts.total ? Math.floor((100 * counts.done) / counts.total) : 0;
   const bar = $("bar");
   bar.setAttribute("aria-valuenow", String(percent));
   bar.setAttribute("aria-valuetext", `${counts.done} of ${counts.total} done, ${counts.failed} failed`);
@@ -155,8 +155,8 @@ function failures({ failures, counts }) {
   const make = (item) =>
     h("li", {}, opener(item), h("button", { type: "button", onclick: () => actions.retry(item) }, "Retry"),
       h("p", { class: "message" }, h("strong", {}, item.kind), " ", name(item.message)),
-      h("p", { class: "muted wide" }, [words.moment(item.at), item.model, item.advice].filter(Boolean).join(" · ")));
-  list($("failures"), failures.map(fixed), make);
+      h("p", { class: "muted wide" }, `${words.moment(item.at)} · ${item.model}`));
+  list($("failures"), failures.map(fixed), make, able);
   $("failures-section").hidden = !failures.length;
   count("failures", counts?.failed);
 }
@@ -166,9 +166,14 @@ function held({ held, counts }) {
     h("li", {}, opener(item), h("button", { type: "button", onclick: () => actions.release(item) }, item.price ? `Release for ${words.usd(item.price)}…` : "Release…"),
       h("p", { class: "message" }, name(item.message)),
       h("p", { class: "muted wide" }, `${words.moment(item.at)} · ${item.model}`));
-  list($("held"), held.map((item) => fixed({ ...item, isHeld: true })), make);
+  list($("held"), held.map((item) => fixed({ ...item, isHeld: true })), make, able);
   $("held-section").hidden = !held.length;
   count("held", counts?.held);
+}
+
+function able(element) {
+  const isOff = state.sections.stand?.stage === "none";
+  element.querySelector("button:not(.item)").setAttribute("aria-disabled", String(isOff));
 }
 
 // The elements of these do not change: what is new of a task is another.
