@@ -12,10 +12,18 @@ import batchup as package
 from batchup.cluster.address import trouble
 from batchup.cluster.call import CLAIM, DONE, REVOKE
 from batchup.cluster.commands import Layout
+from batchup.cluster.connection import Wanted, open_engine
+from batchup.cluster.pool import ClusterPool
+from batchup.manifest import load
+from batchup.models import find
+from batchup.providers.local.pool import open_pool
+from batchup.providers.local.work import Work
 from tests.cluster.machines import cluster, job, layout
 from tests.library import batchup, events, manifest, outputs, photo, size
+from tests.videos import make_video
 
 PHOTOS = 6
+LANCZOS_VIDEO = find("local/lanczos-video").params().model_dump()
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,30 @@ async def test_an_attempt_is_granted_once_and_never_after_it_was_revoked(running
         assert not handed_in
         assert not unknown
         task.release()
+
+
+async def test_a_worker_tells_how_far_it_is_and_stops_when_nobody_waits_any_more(tmp_path, running):
+    film = make_video(tmp_path / "film.mp4", seconds=8, size=(320, 240), audio=False)
+    work = Work({**LANCZOS_VIDEO, "scale": 4}, str(film), str(tmp_path / "out.part"), ".mp4", 1280, 960)
+    parts: list[float] = []
+    wanted = Wanted(load(job(tmp_path, running.address)), running.address, frozenset({"local"}), {}, print)
+    async with open_pool(1, 1_000_000_000) as here, open_engine(wanted) as engine:
+        pool = ClusterPool(here, engine)
+
+        with anyio.CancelScope() as scope:
+
+            def tell(part):
+                parts.append(part)
+                scope.cancel()
+
+            await pool.call("batchup.providers.local.video:upscale", work, tell=tell)
+        with anyio.fail_after(10):
+            await pool.call("batchup.providers.local.probe:probe", {"path": str(film)})
+            while list((tmp_path / "out/.batchup/holiday.cluster").glob("batchup-*")):  # noqa: ASYNC110 - there
+                await anyio.sleep(0.01)
+
+    assert parts
+    assert 0 <= parts[0] < 1
 
 
 def test_files_are_carried_to_workers_that_do_not_share_them(photos, tmp_path_factory):
