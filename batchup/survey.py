@@ -18,7 +18,6 @@ from batchup.manifest import Manifest
 from batchup.plan import Choice, Plan
 from batchup.planner import make
 from batchup.source import Source, to_text
-from batchup.version import __version__
 
 
 def survey(
