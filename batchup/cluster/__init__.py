@@ -27,8 +27,10 @@ done                      the result is here
 **Workers** are chosen by the coordinator, which knows what each has to do: never more than its slots, and its labels
 (``--resources GPU=1``). One whose code differs from the coordinator's is told of and given nothing.
 
-**Files.** A worker that sees the output folder under the same path shares files with the coordinator; it writes beside
-the output's name, by attempt, so that a worker which was taken for dead cannot spoil the work of another. To one that
+**Files.** A worker that sees the output folder under the same path shares files with the coordinator; it writes
+into a folder of the run's own on that disk, by attempt, so that a worker which was taken for dead cannot spoil the work
+of another, and the coordinator renames what is done. To one that
 does not see it, inputs and outputs up to CARRY_BYTES are carried over the network in pieces, from worker to coordinator
-directly; larger ones fail as ``too_large_to_carry``, saying so.
+directly. An input that a sharing worker does not find is carried likewise, from then on everything to that worker. Larger
+files fail as ``too_large_to_carry``, saying so.
 """

@@ -21,6 +21,7 @@ from batchup.cluster.commands import TLS
 from batchup.cluster.engine import Engine
 from batchup.cluster.identity import account, code
 from batchup.cluster.members import Member
+from batchup.disk import translated
 from batchup.errors import FatalError, Fault, ManifestError
 from batchup.manifest import Manifest
 from batchup.models import LOCAL
@@ -61,7 +62,8 @@ async def open_engine(wanted: Wanted) -> AsyncIterator[Engine]:
         ManifestError: The cluster cannot be used.
         FatalError: Its scheduler went away.
     """
-    scratch = wanted.manifest.ledger_path.with_suffix(".cluster")
+    # Where the outputs are, so that what is there can be renamed.
+    scratch = wanted.manifest.output_dir / ".batchup" / f"{wanted.manifest.name}.cluster"
     await to_thread.run_sync(_made_empty, scratch)
     try:
         async with _open_client(wanted) as client, anyio.create_task_group() as group:
@@ -79,7 +81,10 @@ async def open_engine(wanted: Wanted) -> AsyncIterator[Engine]:
 def _made_empty(folder: Path) -> None:
     """Make a folder, without what a killed run left in it. The ledger's lock makes it ours."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise translated(error, folder) from error
 
 
 @asynccontextmanager

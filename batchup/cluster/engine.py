@@ -1,5 +1,6 @@
 """The engine: the coordinator's side of a cluster. Has errands run on workers, and tells apart what became of them."""
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,7 @@ class Engine:
                 return await self._given(member, attempt, errand)
             except Lost as loss:
                 # Whose worker is gone before it began had no part in that.
-                lost += loss.begun or member in self.members
+                lost += not loss.blameless and (loss.begun or member in self.members)
             finally:
                 self.members.give_back(member, errand.kind, errand.label)
         raise TransientError(f"{lost} workers in a row were lost over it", kind="worker_died")
@@ -135,9 +136,7 @@ class Engine:
                 retries=0,
             )
             outcome = await self._outcome(attempt, flight, errand)
-            if carriage is not None and outcome.error == "OSError":
-                message = f"worker {member.address} has trouble with its own disk: {outcome.details[1]}"
-                raise TransientError(message, kind="worker_refused")
+            _check_disk(member, outcome, errand)
             value = outcome.get()
             for name, written, file in zip(errand.writes, call.writes, errand.writes.values(), strict=False):
                 await self._put(carriage, name, Path(written), file)
@@ -219,3 +218,22 @@ class Engine:
             if flight.member.address == address:
                 flight.over.set()
         return known
+
+
+def _check_disk(member: Member, outcome: Outcome, errand: Errand) -> None:
+    """Tell trouble with a disk of the worker's own from trouble with one that it shares.
+
+    Raises:
+        Lost: It sees the outputs and not the input: that has to be brought, from now on.
+        TransientError: It has trouble with its own disk.
+    """
+    if outcome.error != "OSError":
+        return
+    number, message, file = outcome.details
+    if not member.shares:
+        raise TransientError(
+            f"worker {member.address} has trouble with its disk: {message}", kind="worker_refused"
+        )
+    if number == errno.ENOENT and file in map(str, errand.reads.values()):
+        member.shares = False
+        raise Lost(begun=False, blameless=True)

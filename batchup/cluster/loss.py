@@ -6,8 +6,9 @@ class Lost(Exception):  # noqa: N818 - what happened, and nobody's fault
 
     Attributes:
         begun: Whether the worker had begun it.
+        blameless: Whether it says nothing of what was to be done.
     """
 
-    def __init__(self, *, begun: bool) -> None:
+    def __init__(self, *, begun: bool, blameless: bool = False) -> None:
         super().__init__("a worker was lost")
-        self.begun = begun
+        self.begun, self.blameless = begun, blameless

@@ -23,6 +23,7 @@ from tests.library import batchup, events, manifest, outputs, photo, size
 from tests.videos import make_video
 
 PHOTOS = 6
+LANCZOS = find("local/lanczos").params(scale=2).model_dump()
 LANCZOS_VIDEO = find("local/lanczos-video").params().model_dump()
 
 
@@ -120,6 +121,20 @@ async def test_a_worker_tells_how_far_it_is_and_stops_when_nobody_waits_any_more
 
     assert parts
     assert 0 <= parts[0] < 1
+
+
+async def test_an_input_that_a_worker_does_not_see_is_brought_to_it(tmp_path, running, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photo(tmp_path / "a.png")
+    here = Path("/proc/self/cwd/a.png")  # another file for every process
+    work = Work({**LANCZOS, "scale": 2}, str(here), str(tmp_path / "a.part"), ".png", 96, 72)
+    wanted = Wanted(load(job(tmp_path, running.address)), running.address, frozenset({"local"}), {}, print)
+    async with open_pool(1, 1_000_000_000) as own, open_engine(wanted) as engine:
+        for _ in range(4):
+            await ClusterPool(own, engine).call("batchup.providers.local.image:upscale", work)
+
+        assert not all(member.shares for member in engine.members)
+    assert size(tmp_path / "a.part") == (96, 72)
 
 
 def test_files_are_carried_to_workers_that_do_not_share_them(photos, tmp_path_factory):
