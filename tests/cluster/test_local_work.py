@@ -23,7 +23,7 @@ from tests.library import batchup, events, manifest, outputs, photo, size
 from tests.videos import make_video
 
 PHOTOS = 6
-LANCZOS = find("local/lanczos").params(scale=2).model_dump()
+LANCZOS = find("local/lanczos").params.model_validate({"scale": 2}).model_dump()
 LANCZOS_VIDEO = find("local/lanczos-video").params().model_dump()
 
 
