@@ -1,12 +1,14 @@
 """All tasks of a manifest, complete and checked for names before the first of them starts."""
 
 import posixpath
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from batchup.errors import Fault, ManifestError
 from batchup.inputs import Skipped
+from batchup.inputs.seen import Seen
 from batchup.manifest import Manifest
 from batchup.naming import folded
 from batchup.source import to_path
@@ -23,14 +25,21 @@ class Batch:
         tasks: In the inputs' order.
         left_out: What makes no task, with its reason.
         skipped: Number of those by reason.
-        sizes: Size in bytes -> number of input files that have it.
     """
 
     def __init__(self) -> None:
         self.tasks: Spool[Task] = Spool(Task)
         self.left_out: Spool[Skipped] = Spool(Skipped)
         self.skipped: Counter[str] = Counter()
-        self.sizes: Counter[int] = Counter()
+        self._sizes, self._shared = Seen(), Seen()
+
+    def note_size(self, size_bytes: int) -> None:
+        """Take in the size of one more input file."""
+        (self._shared if size_bytes in self._sizes else self._sizes).add(size_bytes)
+
+    def is_alone(self, size_bytes: int) -> bool:
+        """Return whether at most one input file has this size."""
+        return size_bytes not in self._shared
 
     def skip(self, skipped: Skipped) -> None:
         """Count one input, or one task, that is left out."""
@@ -54,7 +63,7 @@ def collect(manifest: Manifest, expanded: Iterable[Task | Skipped]) -> Batch:
         names.claim(item)
         if item.source is not source:
             source = item.source
-            batch.sizes[source.size_bytes] += 1
+            batch.note_size(source.size_bytes)
             names.note_input(item)
         batch.tasks.append(item)
     faults = names.faults(batch.tasks)
@@ -69,9 +78,9 @@ class _Names:
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._out = posixpath.realpath(manifest.output_dir)
-        self._taken: set[int] = set()
+        self._taken = Seen()
         self._parents: set[int] = set()
-        self._inputs: set[int] = set()
+        self._inputs = array("q")  # only of those that lie where outputs are written
         self._twice: set[int] = set()
         self._links: dict[str, str] = {}
         self._below_out: dict[str, str | None] = {}
@@ -93,7 +102,7 @@ class _Names:
             self._below_out[base] = posixpath.relpath(real, self._out) if below else None
         prefix = self._below_out[base]
         if prefix is not None:
-            self._inputs.add(hash(folded(posixpath.normpath(f"{prefix}/{task.source.path}"))))
+            self._inputs.append(hash(folded(posixpath.normpath(f"{prefix}/{task.source.path}"))))
 
     def _claim_parents(self, parent: str) -> None:
         while parent:
@@ -111,19 +120,20 @@ class _Names:
             self._fault(f"outputs would run through {link!r} in the output folder, a symlink to {target!r}")
             for link, target in self._links.items()
         ]
-        suspects = self._twice | (self._taken & (self._parents | self._inputs))
+        inputs = {key for key in self._inputs if key in self._taken}
+        suspects = self._twice | inputs | {key for key in self._parents if key in self._taken}
         if suspects:
-            found += self._clashes([task for task in tasks if hash(folded(task.output)) in suspects])
+            found += self._clashes([t for t in tasks if hash(folded(t.output)) in suspects], inputs)
         return found[:MAX_FAULTS]
 
-    def _clashes(self, suspects: list[Task]) -> list[Fault]:
+    def _clashes(self, suspects: list[Task], inputs: set[int]) -> list[Fault]:
         found: list[Fault] = []
         first: dict[str, Task] = {}
         for task in suspects:
             if len(found) == MAX_FAULTS:
                 break
             name = folded(task.output)
-            if hash(name) in self._inputs:
+            if hash(name) in inputs:
                 found.append(
                     self._fault(f"{task.source.label} would be written over an input, {task.output}")
                 )

@@ -32,7 +32,7 @@ class Contents:
         if source.url or (record is not None and record.state is State.DONE):
             return "", ""
         # Once is the file itself.
-        if self._batch.sizes[size] <= 1 and size not in self.gone:
+        if self._batch.is_alone(size) and size not in self.gone:
             return "", ""
         sha256 = self._known(record) or self._take(task)
         return (sha256, self._recipe(task).content_id(sha256)) if sha256 else ("", "")

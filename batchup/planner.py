@@ -9,9 +9,10 @@ from batchup.batch import Batch
 from batchup.catalogue import Catalogue
 from batchup.contents import Contents
 from batchup.errors import Fault, ManifestError
-from batchup.events import Done
+from batchup.events import Done, Seen
 from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Skipped
+from batchup.keys import Index, Offsets
 from batchup.manifest import Manifest
 from batchup.models import LOCAL, PROVIDERS
 from batchup.occupied import Occupied
@@ -31,8 +32,9 @@ from batchup.plan import (
     Step,
 )
 from batchup.sample import sampled
+from batchup.source import Source
 from batchup.spool import Spool
-from batchup.task import Task
+from batchup.task import ID_BYTES, Task
 from batchup.twins import SAME, Decision, Twins, ending
 
 TICK_EVERY = 500
@@ -90,12 +92,12 @@ class _Planner:
         self._redo = Asked("--redo", choice.redo)
         self._only = Asked("--only", choice.only)
         self._retried = False
-        self._vanished: dict[int, int] = {}
+        self._vanished = Offsets()
         self._contents = contents
         self._occupied = Occupied(manifest, history, outputs.verify)
         resubmits = choice.resubmit_held
         self._twins = Twins(history, self._out, resubmits_held=resubmits)
-        self._leaders: dict[bytes, int] = {}
+        self._leaders = Index(ID_BYTES, "Q", first=True)
         self._running = 0
 
     def plan(self, tick: Callable[[], None]) -> Plan:
@@ -129,18 +131,17 @@ class _Planner:
 
     def _note_vanished(self) -> None:
         """Remember the inputs of tasks that are gone, to know a changed input or parameter from a new one."""
-        for record in self._history.records.values():
-            seen = None if record.present else self._history.seen(record)
+        for record in self._history.records.absent():
+            seen = self._history.seen(record)
             if seen is not None:
                 self._contents.gone.add(seen.size_bytes)
-                self._vanished[hash((seen.root, seen.path, seen.url))] = record.seen
+                self._vanished[_name(seen)] = record.seen
 
     def _note_orphans(self, plan: Plan) -> None:
-        for key, record in self._history.records.items():
-            if not record.present:
-                plan.orphaned += 1
-                if not record.orphaned:
-                    plan.orphans.append(key.hex())
+        for record in self._history.records.absent():
+            plan.orphaned += 1
+            if not record.orphaned:
+                plan.orphans.append(record.key.hex())
 
     def _add(self, plan: Plan, task: Task) -> None:
         record = self._history.get(task.id)
@@ -153,7 +154,7 @@ class _Planner:
                 record.present = False
             return
         if content and decision.action in _LEADING:
-            self._leaders.setdefault(bytes.fromhex(content), len(plan.steps))
+            self._leaders.put(bytes.fromhex(content), len(plan.steps))
         before = self._before(task) if record is None else None
         was_done = record.state is State.DONE if record else before is not None and before.was_done
         if self._choice.spares and was_done and decision.action is Action.RUN and task.cost_usd != 0:
@@ -267,8 +268,7 @@ class _Planner:
     def _before(self, task: Task) -> _Before | None:
         """Return what changed since a task of the same input that is gone."""
         source = task.source
-        offset = self._vanished.get(hash((source.root, source.path, source.url)))
-        seen = self._history.read_seen(offset) if offset is not None else None
+        seen = self._history.read_seen(self._vanished.of(_name(source)))
         if seen is None or (seen.root, seen.path, seen.url) != (source.root, source.path, source.url):
             return None
         old = self._history.get(seen.id)
@@ -289,7 +289,7 @@ class _Planner:
     def _leader(self, plan: Plan, content: str) -> Step | None:
         """Return the step of this plan that comes first with these contents."""
         number = self._leaders.get(bytes.fromhex(content))
-        return None if number is None else plan.steps[number]
+        return None if number < 0 else plan.steps[number]
 
     def _decide_held(self, plan: Plan, task: Task, content: str) -> Decision:
         """Leave a held task, unless more is known by now of another with the same contents."""
@@ -302,6 +302,11 @@ class _Planner:
             return twin or left
         other = self._history.get(twin.other)
         return left if other is not None and other.state in {State.HELD, State.FAILED} else twin
+
+
+def _name(one: Source | Seen) -> str:
+    """Return what an input is known by, whatever it holds."""
+    return f"{one.root}\0/{one.path}\0/{one.url}"
 
 
 def _is_foreign(task: Task, action: Action) -> bool:
