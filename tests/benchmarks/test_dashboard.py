@@ -15,6 +15,8 @@ import pytest
 from anyio import to_thread
 from yarl import URL
 
+from batchup import control
+from batchup.dashboard.room import ROUND_TICKS, TICK_S
 from batchup.dashboard.server import Address
 from batchup.manifest import load
 from tests.benchmarks.test_fal import photos, serving
@@ -29,7 +31,8 @@ pytestmark = [
 TASKS = int(os.environ.get("BATCHUP_BENCH_TASKS", "10000"))
 ROUNDS = int(os.environ.get("BATCHUP_BENCH_ROUNDS", "3"))
 ROOT = Path(__file__).parents[2]
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+JIFFY_S = 1 / os.sysconf("SC_CLK_TCK")
+OFTEN = 20
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Run:
 def cpu_s(pid: int) -> float:
     """Return the CPU seconds of a process and its children, those that have ended among them."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) * TICK_S + sum(map(cpu_s, children(pid)))
+    return sum(map(int, fields[11:15])) * JIFFY_S + sum(map(cpu_s, children(pid)))
 
 
 class Watching:
@@ -116,9 +119,19 @@ async def ran(folder: Path, number: int, *, watched: bool) -> Run:
     return found
 
 
+async def ask_often() -> None:
+    """Ask the run :data:`OFTEN` times as often as the dashboard does."""
+    while True:
+        for run in await to_thread.run_sync(control.runs):
+            for _ in range(ROUND_TICKS):
+                await control.ask(run, control.Command("state"))
+        await anyio.sleep(TICK_S * ROUND_TICKS / OFTEN)
+
+
 async def _watched(file: Path, environment: dict[str, str]) -> Run:
     async with dashboard(file) as (page, watching), anyio.create_task_group() as group:
         group.start_soon(watching.watch)
+        group.start_soon(ask_often)
         before_s = cpu_s(page.pid)
         run_cpu_s, wall_s = await ended(started("run", file, "-q", **environment))
         used_s = cpu_s(page.pid) - before_s
@@ -144,15 +157,13 @@ async def test_a_run_of_ten_thousand_tasks_is_watched_for_a_twentieth_of_a_core_
         watched.append(await ran(tmp_path, number, watched=True))
 
     share = min(one.watched_cpu_s / one.wall_s for one in watched)
-    cost = min(one.cpu_s for one in watched) / min(one.cpu_s for one in alone) - 1
-    late = min(one.wall_s for one in watched) / min(one.wall_s for one in alone) - 1
+    # The run was asked that much more often, so that what it costs stands out from what varies by itself.
+    cost = (min(one.cpu_s for one in watched) / min(one.cpu_s for one in alone) - 1) / (OFTEN + 1)
     one = watched[0]
     print(f"\n{TASKS:,} tasks, the best of {ROUNDS}: {TASKS / one.wall_s:.0f} a second; one viewer:")
     print(
         f"  the dashboard takes {share:.1%} of a core (under 5 %), {one.messages / one.wall_s:.1f} messages a second"
     )
-    print(
-        f"  of {one.sent_bytes / one.messages:,.0f} bytes; the run takes {cost:+.1%} CPU (under 2 %), {late:+.1%} time"
-    )
+    print(f"  of {one.sent_bytes / one.messages:,.0f} bytes; the run takes {cost:+.2%} CPU (under 2 %)")
     assert share < 0.05
     assert cost < 0.02
