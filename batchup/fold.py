@@ -59,6 +59,7 @@ class Fold:
         requests: Ids of all requests that the provider accepted.
         uploads: Content hash of an input -> offset of the line that tells where it lies.
         claims: Path text of an output -> offset of the last ``task`` or ``done`` line that names it.
+        written: Path texts of outputs that were written, by whatever task.
         agreed_usd: What a person has agreed that the whole job may cost.
         skipped: Of the last run, by reason.
         stopped: Why the last run ended; None when it went to its end, or has not ended.
@@ -68,6 +69,7 @@ class Fold:
     def __init__(self) -> None:
         self.records = Records()
         self.claims = Offsets()
+        self.written = Texts()
         self.requests = Texts()
         self.uploads = Offsets()
         self.experience = Experience()
@@ -236,6 +238,7 @@ class Fold:
             self.experience.learn(records.model(task), line.pixels, line.seconds, line.charged_usd)
         self.records.enter(task, _DONE, offset, line.attempt)
         self.claims[line.output] = offset
+        self.written.add(line.output)
         if line.content:
             self._made.put(bytes.fromhex(line.content), task)
         if line.charged_usd not in _NO_AMOUNT:

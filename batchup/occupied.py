@@ -49,7 +49,9 @@ class Occupied:
         return task.output
 
     def _is_ours(self, task: Task, file: Path) -> bool:
-        """Return whether this job wrote *file*, by the ledger's last word on its name."""
+        """Return whether this job wrote *file*: for this task, or for one whose place it takes."""
+        if task.output in self._history.written:
+            return True
         claim = self._history.claim(task.output)
         if claim is None or isinstance(claim, Done):
             return claim is not None

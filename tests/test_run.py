@@ -199,6 +199,17 @@ def test_names_that_change_places_are_not_mixed_up(tmp_path):
     assert after == {"1": before["2"], "2": before["1"], "3": before["3"]}
 
 
+def test_a_changed_parameter_that_was_only_begun_with_is_gone_on_with(job):
+    run(job)
+    file = manifest(job.parent, "params: {scale: 3}")
+    batchup("run", file, "--limit", "1", cwd=job.parent, status=3)
+
+    summary = run(file)
+
+    assert (summary["tasks"]["done"], summary["tasks"]["skipped"]) == (3, 0)
+    assert size(job.parent / "out/sub/b.png") == (144, 108)
+
+
 def test_a_changed_parameter_makes_new_tasks_and_the_old_ones_are_orphans(job):
     run(job)
     file = manifest(job.parent, "params: {scale: 3}")
