@@ -1,6 +1,7 @@
 """Summaries as text."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -46,7 +47,8 @@ def summary_lines(
         yield _row("", f"   {failure.input}: {failure.message}")
     if tasks.failed > len(summary.failed):
         yield _row(
-            "", f"   and {tasks.failed - len(summary.failed):,} more; {program()} ledger export has all"
+            "",
+            f"   and {tasks.failed - len(summary.failed):,} more; {program()} ledger export {_file(manifest)} has all",
         )
     if summary.cost_usd.charged or summary.cost_usd.estimated:
         yield _row("cost", _cost(summary))
@@ -56,11 +58,25 @@ def summary_lines(
     yield _row("ledger", _place(manifest.ledger_path))
     if now.startswith("running") or not advice:
         return
+    for number, command in enumerate(_advice(summary, manifest)):
+        yield _row("" if number else "next", command)
+
+
+def _advice(summary: Summary, manifest: Manifest) -> Iterator[str]:
+    """Yield the commands that lead on; a run that met its budget would only meet it again."""
+    tasks, run = summary.tasks, f"{program()} run {_file(manifest)}"
+    if tasks.failed or tasks.held:
+        yield f"{program()} explain {_file(manifest)} FILE"
     if tasks.failed:
-        yield _row("next", f"{program()} explain {manifest.file} FILE")
-        yield _row("", f"{program()} run {manifest.file} --retry-failed")
-    elif tasks.pending:
-        yield _row("next", f"{program()} run {manifest.file}")
+        yield f"{run} --retry-failed"
+    if tasks.pending and summary.stopped == "budget":
+        yield f"{run} --budget AMOUNT"
+    elif (tasks.in_flight or tasks.pending) and not tasks.failed:
+        yield run
+
+
+def _file(manifest: Manifest) -> str:
+    return shlex.quote(str(manifest.file))
 
 
 def _headline(summary: Summary, time: str) -> str:
