@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heappop, heappush
-from itertools import chain
+from itertools import count, islice
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -75,19 +75,30 @@ class Gate:
         """Return until when work may be begun; None for not at all now."""
         return self.hours.closes(self.clock.utc()) if self.hours else NEVER
 
-    def check(self, model: str) -> None:
-        """Raise if nothing of *model* may be submitted now.
+    def ends_by(self, task: Task, closes: datetime) -> bool:
+        """Return whether a task that is begun now is expected to end before the window does."""
+        if self.hours is None:
+            return True
+        expected_s = self.expected_s(task) or 0.0
+        return expected_s <= (closes - self.clock.utc()).total_seconds()
+
+    def check(self, task: Task) -> None:
+        """Raise if *task* may not be submitted now.
 
         Raises:
             LeftError: Not in this run any more.
             PostponedError: Not now.
         """
-        if model in self.circuits.paused:
-            raise LeftError(f"{model} is paused after failures in a row", kind="paused")
+        if task.model in self.circuits.paused:
+            raise LeftError(f"{task.model} is paused after failures in a row", kind="paused")
         if self.pause.is_on:
             raise PostponedError("the run is paused", kind="paused")
-        if self.closes() is None:
+        closes = self.closes()
+        if closes is None:
             raise PostponedError("the window has closed", kind="window")
+        # It may have waited long for its slot since it was begun.
+        if not self.ends_by(task, closes):
+            raise PostponedError("it would not end before the window closes", kind="window")
 
 
 class _Queue:
@@ -98,7 +109,7 @@ class _Queue:
     def __init__(self, model: str, steps: Iterator[Numbered], most: float) -> None:
         self.model, self.most = model, most
         self.busy = 0
-        self.dear: list[tuple[float, int, Step]] = []
+        self.dear: list[tuple[float, int, int, Step]] = []
         self.late: list[Numbered] = []
         self._steps = steps
         self._next: deque[Numbered] = deque()
@@ -152,11 +163,14 @@ class Backlog:
             gate: What a step must pass.
         """
         self._free: Iterator[Step] = iter(free)
+        self._first: deque[Step] = deque()
+        self._added: set[str] = set()
         self._queues = {
             model: _Queue(model, steps, most.get(model, float("inf"))) for model, steps in paid.items()
         }
         self._gate = gate
         self._numbers: dict[str, int] = {}
+        self._serials = count()
         self._closes: datetime | None = None
         self._is_told = False
         self.window_left = False
@@ -193,10 +207,12 @@ class Backlog:
         """Let a step that could not begin wait once more, whoever began it. If it was taken, :meth:`ended` follows."""
         number = self._numbers.get(step.task.id)
         if number is not None:
+            self._added.add(step.task.id)
             self._queues[step.task.model].put_back([(number, step)])
             self.begun -= 1
         elif not self.add(0, replace(step, action=Action.RUN)):
-            self.window_left |= self._gate.closes() is None
+            closes = self._gate.closes()
+            self.window_left |= closes is None or not self._gate.ends_by(step.task, closes)
             self._gate.budget.refused |= not self.window_left
 
     def add(self, number: int, step: Step) -> bool:
@@ -206,8 +222,9 @@ class Backlog:
             number: Its place in the plan's order.
             step: To be run, or to be fetched again, which is free.
         """
+        self._added.add(step.task.id)
         if step.action is Action.HEAL:
-            self._free = chain([step], self._free)
+            self._first.appendleft(step)
         else:
             model = step.task.model
             queue = self._queues.setdefault(model, _Queue(model, iter(()), float("inf")))
@@ -217,12 +234,24 @@ class Backlog:
         # Whoever is busy comes back for more.
         return not self._is_over or any(queue.busy for queue in self._queues.values())
 
+    def has(self, task_id: str) -> bool:
+        """Return whether a task that was given back, or added, waits for its turn, or one is under way."""
+        return task_id in self._added or task_id in self._numbers
+
+    @property
+    def _has_free(self) -> bool:
+        """Whether any step waits that no limit concerns."""
+        if not self._first:
+            self._first.extend(islice(self._free, 1))
+        return bool(self._first)
+
     def _choose(self) -> Step | None:
         """Return the first step that may be begun now."""
         if self._gate.pause.is_on:
             return None
-        free = next(self._free, None)
-        if free is not None:
+        if self._has_free:
+            free = self._first.popleft()
+            self._added.discard(free.task.id)
             return free
         closes = self._gate.closes()
         if closes is None:
@@ -250,7 +279,7 @@ class Backlog:
             if queue.head is None:
                 return None
             number, step = queue.head
-            if not self._ends_by(step.task, closes):
+            if not self._gate.ends_by(step.task, closes):
                 queue.late.append(queue.pop())
                 continue
             price_usd = self._gate.budget.price_usd(step.task)
@@ -260,7 +289,9 @@ class Backlog:
                 return self._begin(queue, number, step)
             if self._gate.jumps or price_usd is None:
                 dear = float("inf") if price_usd is None else float(price_usd)
-                heappush(queue.dear, (dear, *queue.pop()))
+                # What was given back may share its number with another.
+                number, step = queue.pop()
+                heappush(queue.dear, (dear, number, next(self._serials), step))
                 continue
             is_blocked |= fit is Fit.NOT_BY_RUN
             queues = [one for one in queues if one is not queue]
@@ -270,7 +301,7 @@ class Backlog:
         """Return a step that was passed over because of its price, and fits by now."""
         for queue in queues:
             if queue.dear:
-                _, number, step = queue.dear[0]
+                _, number, _, step = queue.dear[0]
                 if self._gate.budget.claim(step.task) is Fit.YES:
                     heappop(queue.dear)
                     return self._begin(queue, number, step)
@@ -279,23 +310,18 @@ class Backlog:
     def _begin(self, queue: _Queue, number: int, step: Step) -> Step:
         queue.busy += 1
         self.begun += 1
+        self._added.discard(step.task.id)
         self._numbers[step.task.id] = number
         return step
 
-    def _ends_by(self, task: Task, closes: datetime) -> bool:
-        if self._gate.hours is None:
-            return True
-        expected_s = self._gate.expected_s(task) or 0.0
-        return expected_s <= (closes - self._gate.clock.utc()).total_seconds()
-
     def _wait_s(self) -> float | None:
         """Return how long to wait for a change; None where waiting is of no use."""
+        gate = self._gate
         waiting = [queue for queue in self._queues.values() if queue.waits]
+        if gate.pause.is_on and (waiting or self._has_free):
+            return float("inf")
         if not waiting:
             return None
-        gate = self._gate
-        if gate.pause.is_on:
-            return float("inf")
         is_closed = gate.closes() is None or any(queue.late for queue in waiting)
         if any(queue.busy for queue in waiting) or gate.budget.live:
             return LOOK_EVERY_S if is_closed else float("inf")

@@ -67,6 +67,7 @@ class Budget:
         self._history = history
         self._claims: dict[str, Decimal] = {}
         self._claimed: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._firm: dict[str, tuple[str, Decimal]] = {}  # claims that are just becoming reservations
 
     def price_usd(self, task: Task) -> Decimal | None:
         """Return what a task is expected to cost as things stand."""
@@ -77,14 +78,25 @@ class Budget:
         price_usd = self._price(task)
         if price_usd == 0:
             return Fit.YES
-        cap_usd = self.caps_usd.get(task.model)
+        all_usd = sum(self._claimed.values(), Decimal(0)) if self.cap_usd is not None else Decimal(0)
+        return self._fit(task.model, price_usd, self._claimed[task.model], all_usd)
+
+    def _fit_alone(self, task: Task) -> Fit:
+        """Return whether what a task has claimed is still covered, if no other claim counts."""
+        own_usd = sum((usd for model, usd in self._firm.values() if model == task.model), Decimal(0))
+        all_usd = sum((usd for _, usd in self._firm.values()), Decimal(0))
+        return self._fit(task.model, self._claims[task.id], own_usd, all_usd)
+
+    def _fit(self, model: str, price_usd: Decimal | None, claimed_usd: Decimal, all_usd: Decimal) -> Fit:
+        """Return whether a price is covered beside what is claimed, of the model and of all."""
+        cap_usd = self.caps_usd.get(model)
         if cap_usd is not None:
-            money, claimed_usd = self._history.money_of(task.model), self._claimed[task.model]
+            money = self._history.money_of(model)
             if price_usd is None or money.charged + money.reserved + claimed_usd + price_usd > cap_usd:
                 return Fit.NOT_BY_MODEL
         if self.cap_usd is not None:
-            money, claimed_usd = self._history.money, sum(self._claimed.values(), Decimal(0))
-            if price_usd is None or money.charged + money.reserved + claimed_usd + price_usd > self.cap_usd:
+            money = self._history.money
+            if price_usd is None or money.charged + money.reserved + all_usd + price_usd > self.cap_usd:
                 return Fit.NOT_BY_RUN
         return Fit.YES
 
@@ -125,11 +137,17 @@ class Budget:
         Raises:
             PostponedError: It is not covered, or has no price. The task stays pending.
         """
-        if task.id not in self._claims and self.claim(task) is not Fit.YES:
+        # What was claimed may fit no more: another has cost more than was estimated, or a person has lowered the cap.
+        fit = self.claim(task) if task.id not in self._claims else self._fit_alone(task)
+        if fit is not Fit.YES:
             raise PostponedError("the budget does not cover it", kind="budget")
+        price_usd = self._claims.get(task.id, self._price(task))
+        if price_usd:
+            self._firm[task.id] = task.model, price_usd
         try:
-            yield self._claims.get(task.id, self._price(task))
+            yield price_usd
         finally:
+            self._firm.pop(task.id, None)
             self.drop(task)
 
     def heard(self, event: Event) -> None:

@@ -12,7 +12,7 @@ from batchup.control import Command, Flying, Live, Reply
 from batchup.history import History, State
 from batchup.lane import Lane
 from batchup.manifest import Rate, quantities
-from batchup.plan import EXPIRED, Action, Plan, Step
+from batchup.plan import EXPIRED, TO_RUN, Action, Plan, Step
 from batchup.throttle import Throttle
 from batchup.workplace import Watcher
 
@@ -44,6 +44,10 @@ class InFlight:
         self._parts.pop(step.task.id, None)
         self._watcher.ended(step)
 
+    def has(self, task_id: str) -> bool:
+        """Return whether a task is under way."""
+        return task_id in self._steps
+
     def all(self) -> list[Flying]:
         """Return what is under way, the longest first."""
         now_s = self._clock.now_s()
@@ -73,6 +77,7 @@ class Steering:
     ) -> None:
         self._plan, self._history, self._gate = plan, history, gate
         self._throttle, self._lanes, self._flying = throttle, lanes, flying
+        self._since = gate.clock.utc()
         self._deeds: dict[str, Callable[[Command], str]] = {
             "state": lambda _: "",
             "pause": lambda _: self._pause(is_on=True),
@@ -173,12 +178,24 @@ class Steering:
         if found is None:
             return "the manifest no longer makes this task"
         number, step = found
+        if self._comes(step):
+            return "it is under way, or waits for its turn in this run"
         record = self._history.get(task_id)
         again = replace(step, action=action, reason=reason, attempts=record.attempts if record else 0)
         lane = next((one for one in self._lanes if one.name == step.task.provider), None)
         if lane is None or not lane.backlog.add(number, again):
             return "the run is about to end; run it again with --retry-failed or --resubmit-held"
         return ""
+
+    def _comes(self, step: Step) -> bool:
+        """Return whether a task's turn is now, or is still to come: to begin it once more would pay it twice."""
+        task_id = step.task.id
+        if self._flying.has(task_id) or any(lane.backlog.has(task_id) for lane in self._lanes):
+            return True
+        record = self._history.get(task_id)
+        last = self._history.last(record) if record else None
+        # What has come to its end in this run has had its turn.
+        return step.action in TO_RUN and (last is None or last.at < self._since)
 
 
 def _is_id(text: str) -> bool:

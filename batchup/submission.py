@@ -125,7 +125,7 @@ class Submissions:
             LeftError: It is still unknown; it stays held.
         """
         try:
-            ticket = await self.provider.find(sent.endpoint, sent.body, sent.at)
+            ticket = await self._found(sent)
         except GoneError as error:
             raise LeftError(str(error), kind=error.kind) from error
         if ticket is None:
@@ -137,11 +137,13 @@ class Submissions:
                 return Finished(sent.attempt, await self._finished(job, ticket, sent.attempt), begun_s)
 
     async def _run(self, job: Job, request: Request, submitted: int) -> Finished:
-        number, tries, waits = submitted, 0, 0
+        # It may have been submitted, and given back, in this run: no number is used twice.
+        number = max(submitted, self.number(job.task)) if self.provider.durable else submitted
+        tries = waits = 0
         while True:
             try:
                 async with self.turns.slots.flight() as flight:
-                    await self.turns.turn(job.task.model)
+                    await self.turns.turn(job.task)
                     begun_s = self.patience.clock.now_s()
                     ticket = await self._submit(job, request, number + 1, flight)
                     number += 1
@@ -296,9 +298,7 @@ class Submissions:
         )
         while True:
             try:
-                ticket = await self.patience.repeat(
-                    job, "find", lambda: self.provider.find(sent.endpoint, sent.body, sent.at)
-                )
+                ticket = await self.patience.repeat(job, "find", lambda: self._found(sent))
             except GoneError:
                 raise self._unconfirmed(job, message) from None
             if ticket is not None:
@@ -310,6 +310,17 @@ class Submissions:
             if self.patience.shutdown.draining:
                 raise LeftError(message, kind=UNCONFIRMED)
             await self.patience.wait(min(LOOK_EVERY_S, left_s))
+
+    async def _found(self, sent: events.Submitting) -> Ticket | None:
+        """Look once for a submission whose answer was lost. A lost network says nothing of it: that is waited out."""
+        while True:
+            try:
+                return await self.provider.find(sent.endpoint, sent.body, sent.at)
+            except NotSentError as error:
+                if not await self.patience.outlasted(error):
+                    return None  # its history alone cannot be reached; it may be yet
+                if self.patience.shutdown.draining:
+                    raise LeftError(str(error), kind=error.kind) from error
 
     def _unconfirmed(self, job: Job, message: str) -> RunFailedError | SubmissionUnknown:
         """Return what becomes of a submission that may have been paid: again if it is cheap, else a person decides."""

@@ -11,6 +11,7 @@ import anyio
 from batchup.errors import FatalError
 from batchup.limits import Slots
 from batchup.patience import Patience
+from batchup.task import Task
 from batchup.throttle import Throttle
 
 LONG_S = 2.0
@@ -24,14 +25,14 @@ class Turns:
     Attributes:
         slots: Bound what is submitted and not finished.
         throttle: Bounds how often something is submitted.
-        check: Raises LeftError if nothing of a model may be submitted now.
+        check: Raises LeftError if a task may not be submitted now.
         told: Called with why nothing is sent, and with nothing when it goes on.
     """
 
     slots: Slots
     throttle: Throttle
     patience: Patience
-    check: Callable[[str], None] = lambda _model: None
+    check: Callable[[Task], None] = lambda _task: None
     told: Callable[[str], None] = lambda _why: None
     _lines: defaultdict[str, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
 
@@ -59,25 +60,25 @@ class Turns:
                 self.patience.shutdown.drain()
                 raise
 
-    async def turn(self, model: str) -> None:
-        """Return when a request may be sent, which is now.
+    async def turn(self, task: Task) -> None:
+        """Return when a request for *task* may be sent, which is now.
 
         Raises:
             LeftError: None may; PostponedError: not now.
         """
         while True:
-            self.patience.check_going()
-            self.check(model)
             if self.patience.outage is not None:
                 await self.patience.outage.over()
+            self.patience.check_going()
+            self.check(task)
             if (wait_s := self.slots.closed_s) > 0:
                 await self._hold(wait_s)
                 continue
-            if not self.throttle.bounds(model):
+            if not self.throttle.bounds(task.model):
                 return
-            await self.patience.shutdown.unless_draining(partial(self.throttle.turn, model))
+            await self.patience.shutdown.unless_draining(partial(self.throttle.turn, task.model))
             if self.slots.closed_s <= 0 and not self.patience.shutdown.draining:
-                self.check(model)
+                self.check(task)
                 return
 
     async def _hold(self, wait_s: float) -> None:

@@ -284,6 +284,32 @@ class TestBudget:
         assert found == list(range(100))
         assert case.history.money.charged == Decimal("1.00")
 
+    def test_two_that_were_given_back_and_cost_the_same_wait_side_by_side(self):
+        case = Case(budget="0.10", jumps=True)
+        backlog = case.backlog()
+        for number in range(2):
+            backlog.put_back(step(number, usd="0.20"))
+
+        assert simulation.simulated(lambda: case.work(backlog)) == []
+        assert case.gate.budget.refused
+
+
+class TestPause:
+    def test_what_is_free_waits_for_it_to_end_and_is_not_forgotten(self):
+        case = Case()
+        backlog = case.backlog(free=[step(7)])
+        case.gate.pause.is_on = True
+
+        async def paused():
+            async with anyio.create_task_group() as group:
+                group.start_soon(lambda: case.work(backlog))
+                await anyio.sleep(5)
+                case.gate.pause.is_on = False
+                case.bell.ring()
+            return case.begun
+
+        assert simulation.simulated(paused) == [(5.0, 7)]
+
 
 class TestCircuits:
     def test_a_model_that_fails_in_a_row_is_paused_and_the_others_go_on(self):
@@ -320,7 +346,7 @@ class TestCircuits:
         case.hear(failed(0))
 
         with pytest.raises(LeftError, match="paused"):
-            case.gate.check("fal/one")
+            case.gate.check(step(0).task)
 
 
 class TestWindow:
@@ -392,9 +418,18 @@ class TestWindow:
         case = Case(window=NIGHT, clock=Clock(AT.replace(hour=12)))
 
         async def check():
-            case.gate.check("fal/one")
+            case.gate.check(step(0).task)
 
         with pytest.raises(PostponedError, match="window"):
+            simulation.simulated(check)
+
+    def test_what_would_not_end_in_it_any_more_when_it_is_to_be_submitted_is_postponed(self):
+        case = Case(window=NIGHT, clock=Clock(AT.replace(hour=6, minute=40)), expected_s=1800)
+
+        async def check():
+            case.gate.check(step(0).task)
+
+        with pytest.raises(PostponedError, match="would not end"):
             simulation.simulated(check)
 
     @pytest.mark.parametrize(

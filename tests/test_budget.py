@@ -111,6 +111,32 @@ def test_a_claim_makes_room_for_its_own_reservation_and_nobody_elses():
         pass
 
 
+@pytest.mark.parametrize("whose", ["the run's", "the model's"])
+def test_what_was_claimed_is_not_reserved_once_another_has_cost_more_than_was_estimated(whose):
+    caps = {"fal/one": "1.00"} if whose == "the model's" else None
+    history = History().fold(enumerate(map(encode, [*SEEN, submitting(TWO, "0.40")])))
+    one = Budget(
+        None if caps else Decimal("1.00"), history, {m: Decimal(usd) for m, usd in (caps or {}).items()}
+    )
+    one.claim(task(ONE, "0.60"))
+
+    history.add(encode(done(TWO, "0.50")))
+
+    with pytest.raises(PostponedError), one.reserve(task(ONE, "0.60")):
+        pass
+
+
+def test_what_was_claimed_before_a_person_lowered_the_cap_is_reserved_only_as_far_as_it_fits():
+    one, first, second = budget("9.00"), task(ONE, "0.60"), task(TWO, "0.60")
+    one.claim(first)
+    one.claim(second)
+
+    one.cap_usd = Decimal("1.00")
+
+    with one.reserve(first), pytest.raises(PostponedError), one.reserve(second):
+        pass
+
+
 def test_one_models_budget_leaves_the_others_alone():
     one = budget("9.00", caps={"fal/one": "1.00"})
 

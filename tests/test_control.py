@@ -3,6 +3,7 @@
 import os
 import stat
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,8 +12,9 @@ import pytest
 from anyio import to_thread
 
 from batchup import control
+from batchup.cli.run import end_status
 from batchup.control import Command, ask
-from batchup.rehearsal import Script, answers
+from batchup.rehearsal import Cut, Script, answers
 from tests.fal.job import MODEL, Job, fal_of, forgive
 
 
@@ -125,14 +127,74 @@ async def test_a_failed_task_is_tried_again_while_the_run_goes_on(tmp_path, monk
         assert len(job.outputs()) == 8
 
 
+async def test_a_failed_task_that_is_tried_again_twice_is_run_once(tmp_path, monkeypatch):
+    job = Job(tmp_path, f"{MODEL}\nrun: {{concurrency: 1}}\nretry: {{attempts: 1}}", photos=4)
+    failure = answers.model_error("content_policy_violation")
+    async with fal_of(monkeypatch, Script("task", failure), task_s=0.15) as fal:
+        async with anyio.create_task_group() as group:
+            group.start_soon(job.run)
+            run = await announced()
+            with anyio.fail_after(20):
+                while not job.ledger.exists() or not job.events("failed"):  # noqa: ASYNC110 - a file wakes nobody
+                    await anyio.sleep(0.02)
+            again = Command("retry", task=job.events("failed")[0]["id"])
+
+            assert (await ask(run, again)).error == ""
+            assert "waits for its turn" in (await ask(run, again)).error
+        assert len(job.outputs()) == 4
+        assert len(fal.accepted) == 5
+
+
+async def test_a_task_whose_second_turn_was_asked_for_beforehand_gets_no_third(tmp_path, monkeypatch):
+    job = Job(tmp_path, f"{MODEL}\nrun: {{concurrency: 1}}\nretry: {{attempts: 1}}", photos=6)
+    failure = answers.model_error("content_policy_violation")
+    async with fal_of(monkeypatch, Script("task", failure, times=6), task_s=0.15) as fal:
+        await job.run()
+        forgive(fal)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(job.run, retry_failed=True))
+            run = await announced()
+            reply = await ask(run, Command("retry", task=job.events("failed")[-1]["id"]))
+
+            assert "waits for its turn" in reply.error
+        assert len(job.outputs()) == 6
+        assert len(fal.accepted) == 12
+
+
+async def test_what_is_given_back_after_a_lost_submission_keeps_that_ones_number_and_reservation(
+    tmp_path, monkeypatch
+):
+    job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 1s}}", photos=1)
+    no_history = Script("history", answers.forbidden(), times=0)
+    async with fal_of(monkeypatch, Script("submit", Cut("after")), no_history) as fal:
+        async with anyio.create_task_group() as group:
+            group.start_soon(job.run)
+            run = await announced()
+            await until(run, lambda _: fal.accepted)
+            await ask(run, Command("pause"))
+            await until(run, lambda live: not live.in_flight)
+            await ask(run, Command("resume"))
+
+        assert [event["attempt"] for event in job.events("submitting")] == [1, 2]
+        assert len(fal.accepted) == 2
+        summary = (await job.run()).summary
+        told_usd = summary.cost_usd.charged + summary.cost_usd.reserved
+        assert told_usd == pytest.approx(float(fal.billed_usd), abs=2e-6)
+
+
 async def test_a_drain_from_elsewhere_ends_the_run_as_a_signal_would(tmp_path, monkeypatch):
-    job = Job(tmp_path, f"{MODEL}\nrun: {{concurrency: 1}}", photos=8)
+    job, outcomes = Job(tmp_path, f"{MODEL}\nrun: {{concurrency: 1}}", photos=8), []
+
+    async def execute():
+        outcomes.append(await job.run())
+
     async with fal_of(monkeypatch, task_s=0.1) as fal, anyio.create_task_group() as group:
-        group.start_soon(job.run)
+        group.start_soon(execute)
         run = await announced()
         await until(run, lambda _: fal.accepted)
         await ask(run, Command("drain"))
     assert 1 <= len(job.outputs()) < 8
+    assert [end_status(outcome) for outcome in outcomes] == [130]
 
 
 async def test_nobody_without_the_token_is_answered(tmp_path, monkeypatch):

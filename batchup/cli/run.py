@@ -1,6 +1,7 @@
 """`batchup run`: expands, resumes, runs, and ends with a summary."""
 
 import gc
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ _STATUS = {
     "window": EXIT_LIMIT,
     "limit": EXIT_LIMIT,
     "failures": EXIT_LIMIT,
+    # By another process of the same user: as Ctrl-C would have.
+    "interrupted": 128 + signal.SIGINT,
 }
 
 

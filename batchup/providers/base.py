@@ -160,6 +160,7 @@ class Provider(Protocol):
 
         Raises:
             GoneError: Nobody can be asked, now or later.
+            NotSentError: Nobody can be reached. Where that is the network, one asks again when it is back.
         """
 
     def charged_usd(self, job: Job, completed: Completed, size: Size) -> Decimal | None:

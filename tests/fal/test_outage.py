@@ -3,13 +3,14 @@
 import os
 
 import anyio
+import pytest
 
 from batchup.manifest import load
 from batchup.progress import Progress
-from batchup.rehearsal import Elsewhere, Script, Settings, open_fal
+from batchup.rehearsal import Cut, Elsewhere, Script, Settings, open_fal
 from batchup.rehearsal.tempo import Tempo
 from batchup.run import Options, run
-from tests.fal.job import MODEL, Job, fal_of, paid_once
+from tests.fal.job import DEAR, LOSSY, MODEL, Job, fal_of, paid_once
 
 SPEED = 30.0
 GONE_S = 60.0
@@ -59,6 +60,23 @@ async def test_a_network_that_is_gone_for_a_minute_fails_nothing_and_is_told_in_
     assert len(witness.told) == 2
     assert witness.told[0].startswith("waiting for the network: ")
     assert witness.told[1] == ""
+
+
+@pytest.mark.parametrize("text", [MODEL, DEAR], ids=["cheap", "dear"])
+async def test_a_submission_whose_answer_was_lost_with_the_network_is_looked_for_when_it_is_back(
+    tmp_path, monkeypatch, text
+):
+    job = Job(tmp_path, f"{text}\n{LOSSY}", photos=1)
+    async with fal_of(monkeypatch, Script("submit", Cut("after"))) as fal:
+        async with anyio.create_task_group() as group:
+            group.start_soon(job.run)
+            while not fal.accepted:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.001)
+            async with fal.unplugged():
+                await anyio.sleep(0.8)  # more than fal.settle
+
+        assert len(fal.accepted) == 1
+        assert len(job.outputs()) == 1
 
 
 async def test_a_run_that_waits_for_the_network_can_be_stopped_and_nothing_is_lost(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from anyio import to_thread
 from batchup import digest
 from batchup.aside import aside
 from batchup.clock import Clock
-from batchup.errors import GoneError, RejectedError, TransientError
+from batchup.errors import GoneError, NotSentError, RejectedError, TransientError
 from batchup.models.base import FalModel
 from batchup.providers.base import Completed, Job, Request, Ticket, Upload
 from batchup.providers.fal import upright
@@ -156,6 +156,8 @@ class FalProvider:
         try:
             request_id = await self.platform.find(endpoint, body, sent_at, self.known)
         except PlatformUnavailable as error:
+            if isinstance(error.__cause__, NotSentError):
+                raise NotSentError(str(error), kind=error.__cause__.kind) from error
             if isinstance(error.__cause__, TransientError):
                 return None  # it may answer yet
             raise GoneError(str(error), kind="no_history") from error
