@@ -69,6 +69,10 @@ class Members:
         """Yield them, in no order that means anything."""
         return iter(self._members.values())
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._members)
+
     def __contains__(self, member: Member) -> bool:
         """Return whether it is still there."""
         return self._members.get(member.address) is member

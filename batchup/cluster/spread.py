@@ -23,8 +23,11 @@ class Spread:
 
     @property
     def slots(self) -> int:
-        """How many local tasks the workers that are there work on at a time."""
-        return self._engine.members.slots
+        """How many local tasks are under way at a time: one more than it works on for each worker that is there.
+
+        So none is idle while its last output is put in its place; the next one waits here.
+        """
+        return self._engine.members.slots + len(self._engine.members)
 
     def follow(self, slots: Slots) -> None:
         """Let *slots* be as many as those of the workers, as they come and go, until somebody else sets them."""

@@ -17,17 +17,22 @@ pytestmark = pytest.mark.bench
 
 TASKS = int(os.environ.get("BATCHUP_BENCH_CLUSTER_TASKS", "10000"))
 AT_ONCE = 16
-PHOTOS = 24
+PHOTOS = 16
+ROUNDS = 2
 
 
-def took_s(folder, workers):
+def took_s(folder, workers, round_):
     """Return how long *workers* take for the photos, by the run's own clock: what a machine with more takes to start is
     not theirs.
     """
-    out = folder / f"out-{workers}"
+    out = folder / f"out-{workers}-{round_}"
     with cluster(folder / "scratch", workers) as (planned, _):
         file = job(
-            folder, planned.address, "params: {scale: 4}", name=f"by-{workers}", output=f"{{dir: {out.name}}}"
+            folder,
+            planned.address,
+            "params: {scale: 6}",
+            name=f"by-{workers}-{round_}",
+            output=f"{{dir: {out.name}}}",
         )
         batchup("run", file, "--limit", 4, cwd=folder, status=3)  # their processes start
         done = batchup("run", file, "--json", cwd=folder)
@@ -40,7 +45,8 @@ def test_two_workers_take_at_most_three_fifths_of_the_time_of_one(tmp_path):
     for number in range(PHOTOS):
         photo(tmp_path / f"photos/{number:02}.png", size=(800, 600), seed=number)
 
-    one_s, two_s = took_s(tmp_path, 1), took_s(tmp_path, 2)
+    one_s = min(took_s(tmp_path, 1, round_) for round_ in range(ROUNDS))
+    two_s = min(took_s(tmp_path, 2, round_) for round_ in range(ROUNDS))
 
     print(f"\nlocal work by one worker {one_s:.1f} s, by two {two_s:.1f} s: {two_s / one_s:.2f}")
     assert two_s <= 0.6 * one_s
