@@ -57,7 +57,7 @@ class Extra(NamedTuple):
 
 
 EXTRAS: Mapping[str, Extra] = {
-    "heic": Extra(("pillow_heif",), "HEIC and AVIF photos"),
+    "heic": Extra(("pillow_heif",), "HEIC photos"),
     "watch": Extra(("watchfiles",), "batchup watch, unless with --poll"),
     "metrics": Extra(("prometheus_client",), "run --metrics"),
     "notify": Extra(("apprise",), "notify:"),

@@ -169,6 +169,8 @@ def _others(strangers: dict[str, Decimal | None] | None) -> Iterator[str]:
         )
         for request_id in list(strangers)[:SHOWN]:
             yield _row("", f"   {request_id}")
+        if len(strangers) > SHOWN:
+            yield _row("", f"   and {len(strangers) - SHOWN:,} more; --json has all")
 
 
 def _cells(entry: Entry) -> list[str]:

@@ -77,6 +77,8 @@ def _lines(layout: Layout) -> Iterator[str]:
         yield "# once, then copy the folder to every machine; whoever has it belongs to the cluster"
         yield from map(shlex.join, layout.certify())
         yield ""
+    yield "# on every machine, once: pip install 'batchup[cluster]'"
+    yield ""
     yield "# on one machine: the scheduler"
     yield shlex.join(layout.scheduler())
     yield ""

@@ -15,6 +15,9 @@ from batchup.provision import slots_of
 from batchup.terminal import count
 from batchup.window import Window
 
+WORTH_TELLING_S = 10.0
+"""How long a run must be expected to take, in seconds, that a person is told before it begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -84,7 +87,7 @@ def foretold(outlook: Outlook, *, asks: bool) -> Iterator[str]:
     coverage = outlook.coverage
     if coverage.covers < coverage.of:
         yield from (f"{line}; the rest waits" for line in budget_lines(coverage))
-    if asks and outlook.forecast.takes_s:
+    if asks and (outlook.forecast.takes_s or 0.0) >= WORTH_TELLING_S:
         yield f"it will take {time_line(outlook)}"
 
 
