@@ -48,7 +48,19 @@ LAYERS = [
     ["models"],
     ["events", "retry", "books", "experience", "standing", "records", "fold"],
     ["task", "described"],
-    ["source", "aside", "amounts", "keys", "awake", "errors", "clock", "digest", "terminal", "version", "approval"],
+    [
+        "source",
+        "aside",
+        "amounts",
+        "keys",
+        "awake",
+        "errors",
+        "clock",
+        "digest",
+        "terminal",
+        "version",
+        "approval",
+    ],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -82,7 +82,11 @@ async def _attached(job: "Manifest", asked: _Asked) -> "tuple[Gone, str]":
         history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
         found = _choose(asked, job, history)
         if provider_of(found.seen.model) != FAL:
-            raise click.UsageError(escape(f"{found.label} is a task of {found.seen.model}, and only requests to fal can be attached"))
+            raise click.UsageError(
+                escape(
+                    f"{found.label} is a task of {found.seen.model}, and only requests to fal can be attached"
+                )
+            )
         sent = await to_thread.run_sync(_submission, ledger, found, asked.request_id)
         async with open_account(os.environ, connect_s=job.timeouts.connect_s, clock=clock) as account:
             try:

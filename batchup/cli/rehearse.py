@@ -127,7 +127,9 @@ def _lines(night: "Night", outcome: "Outcome") -> Iterator[str]:
         yield _row("time", f"about {would} of the night, in {took} here")
     if night.not_rehearsed:
         tasks = count(night.not_rehearsed, "task")
-        yield _row("left", f"{tasks}, whose URL would be read here, output be fetched again, or provider be asked")
+        yield _row(
+            "left", f"{tasks}, whose URL would be read here, output be fetched again, or provider be asked"
+        )
     yield _row("rehearsed", f"nothing was paid; {night.folder} can be removed")
 
 
