@@ -325,11 +325,23 @@ class Backlog:
         is_closed = gate.closes() is None or any(queue.late for queue in waiting)
         if any(queue.busy for queue in waiting) or gate.budget.live:
             return LOOK_EVERY_S if is_closed else float("inf")
-        if is_closed and gate.hours is not None:
+        waiting = [queue for queue in waiting if queue.model not in gate.circuits.paused]
+        if is_closed and gate.hours is not None and any(map(self._is_affordable, waiting)):
             self.window_left = not gate.stays or not self._has_hope(waiting)
             return None if self.window_left else self._till_open_s()
-        gate.budget.refused |= any(queue.model not in gate.circuits.paused for queue in waiting)
+        gate.budget.refused |= bool(waiting)
         return None
+
+    def _is_affordable(self, queue: _Queue) -> bool:
+        """Return whether any of what waits may be covered, where nothing is under way that would make room."""
+        budget = self._gate.budget
+        if queue.late or (queue.dear and budget.fit(queue.dear[0][-1].task) is Fit.YES):
+            return True
+        if queue.head is None:
+            return False
+        task = queue.head[1].task
+        passes = self._gate.jumps or budget.price_usd(task) is None  # what comes later goes ahead of it
+        return passes or budget.fit(task) is Fit.YES
 
     def _has_hope(self, waiting: list[_Queue]) -> bool:
         """Return whether any of what waits would end inside the longest opening."""

@@ -70,7 +70,13 @@ class Lane:
 
     def _held(self) -> Iterator[Step]:
         """Yield held tasks that can be looked for once more."""
-        return (step for step in self._pick(Action.LEAVE) if self.history.sent(step.task.id) is not None)
+        return (step for step in self._pick(Action.LEAVE) if self._can_be_found(step.task.id))
+
+    def _can_be_found(self, task_id: str) -> bool:
+        """Return whether a task is held for its submission, still: a person may have released it meanwhile."""
+        record = self.history.get(task_id)
+        is_held = record is not None and record.state is State.HELD and not self.backlog.has(task_id)
+        return is_held and self.history.sent(task_id) is not None
 
     def _pick(self, action: Action) -> Iterator[Step]:
         return self.plan.pick(action, self.name)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 from msgspec.structs import replace
 
 from batchup import events
@@ -189,7 +190,14 @@ class Submissions:
         )
         with self.budget.reserve(job.task) as reserved_usd:
             sent = replace(sent, reserved_usd=reserved_usd)
-            await self.patience.record(sent)
+            with anyio.CancelScope(shield=True):
+                await self.patience.record(sent)
+        try:
+            await checkpoint_if_cancelled()
+        except anyio.get_cancelled_exc_class():
+            # It is on disk, but nobody need look for what was never sent.
+            await self._refused(job, "not_sent", "the run was left before it was sent", number - 1, 0.0)
+            raise
         sent_s = self.patience.clock.now_s()
         ticket: Ticket | None = None
         if self.is_synchronous:

@@ -365,6 +365,22 @@ class TestWindow:
 
         assert case.begun == [(0.0, 0), (25.0, 1), (50.0, 2), (15 * 3600 + 60.0, 3)]
 
+    @pytest.mark.parametrize("budget", ["0.10", None], ids=["the budget", "a paused model"])
+    def test_nobody_sleeps_till_it_opens_for_what_another_limit_stops_anyway(self, budget):
+        case = Case(budget=budget, window=NIGHT, clock=Clock(AT.replace(hour=12)), stop_after=1)
+        backlog = case.backlog(("fal/one", "0.20"))
+        if budget is None:
+            case.hear(failed(0))
+
+        async def lasts_s():
+            began_s = case.clock.now_s()
+            await case.work(backlog)
+            return case.clock.now_s() - began_s
+
+        assert simulation.simulated(lasts_s) == 0
+        assert case.gate.budget.refused is (budget is not None)
+        assert not backlog.window_left
+
     def test_nothing_is_begun_that_would_not_end_in_it(self):
         case = Case(window=NIGHT, clock=Clock(AT.replace(hour=6, minute=59)), expected_s=30)
 

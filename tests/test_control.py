@@ -145,27 +145,31 @@ async def test_a_failed_task_that_is_tried_again_twice_is_run_once(tmp_path, mon
         assert len(fal.accepted) == 5
 
 
-async def test_a_task_whose_second_turn_was_asked_for_beforehand_gets_no_third(tmp_path, monkeypatch):
-    job = Job(tmp_path, f"{MODEL}\nrun: {{concurrency: 1}}\nretry: {{attempts: 1}}", photos=6)
+async def test_a_task_whose_second_turn_is_still_to_come_gets_no_third(tmp_path, monkeypatch):
+    asked = "concurrency: 1, stop_after: 99"
+    job = Job(tmp_path, f"{MODEL}\nrun: {{{asked}}}\nretry: {{attempts: 1}}", photos=20)
     failure = answers.model_error("content_policy_violation")
-    async with fal_of(monkeypatch, Script("task", failure, times=6), task_s=0.15) as fal:
-        await job.run()
+    async with fal_of(monkeypatch, Script("task", failure, times=20)) as fal:
+        await job.run(concurrency=20)
         forgive(fal)
+        # More than are prepared ahead, and so slow that the last one waits.
+        job.write(f"{MODEL}\nrun: {{{asked}, rate: 6/min}}\nretry: {{attempts: 1}}")
         async with anyio.create_task_group() as group:
             group.start_soon(partial(job.run, retry_failed=True))
             run = await announced()
-            reply = await ask(run, Command("retry", task=job.events("failed")[-1]["id"]))
+            reply = await ask(run, Command("retry", task=job.events("task")[-1]["id"]))
+            await ask(run, Command("rate", "1000/s"))
 
-            assert "waits for its turn" in reply.error
-        assert len(job.outputs()) == 6
-        assert len(fal.accepted) == 12
+        assert "waits for its turn" in reply.error
+        assert len(job.outputs()) == 20
+        assert len(fal.accepted) == 40
 
 
 async def test_what_is_given_back_after_a_lost_submission_keeps_that_ones_number_and_reservation(
     tmp_path, monkeypatch
 ):
     job = Job(tmp_path, f"{MODEL}\nfal: {{settle: 1s}}", photos=1)
-    no_history = Script("history", answers.forbidden(), times=0)
+    no_history = Script("history", answers.broken(500), times=0)
     async with fal_of(monkeypatch, Script("submit", Cut("after")), no_history) as fal:
         async with anyio.create_task_group() as group:
             group.start_soon(job.run)
