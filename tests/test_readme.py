@@ -8,6 +8,7 @@ import pytest
 from batchup.cli import COMMANDS
 from batchup.manifest import parse
 from batchup.models import names
+from batchup.variants import variants
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -22,6 +23,8 @@ def test_a_manifest_in_the_readme_is_one(text, tmp_path):
     manifest = parse(whole.encode(), "README.md", tmp_path)
 
     assert manifest.inputs
+    if "local/ncnn" not in text:  # its networks are the reader's own
+        assert variants(manifest)
 
 
 def test_the_readme_names_every_command_and_every_model():
