@@ -47,13 +47,16 @@ def plan_lines(
 
 
 def _totals(plan: Plan, outlook: Outlook) -> Iterator[str]:
+    # All steps are read for that, so only where it has to be.
+    steps = plan.steps if plan.unpriced else ()
+    unpriced = {step.task.model for step in steps if step.action in TO_RUN and step.cost_usd is None}
     for model, (number, price) in sorted(plan.models.items()):
         spell = outlook.forecast.models.get(model)
         known = spell is not None and spell.unknown < spell.tasks
         time = f", about {spoken(spell.takes_s)}" if spell is not None and known else ""
-        yield _row(
-            "model", f"{model}: {count(number, 'task')}, {format_usd(price) if price else 'free'}{time}"
-        )
+        cost = format_usd(price) if price else "" if model in unpriced else "free"
+        cost += f"{' and ' if cost else ''}of unknown price" if model in unpriced else ""
+        yield _row("model", f"{model}: {count(number, 'task')}, {cost}{time}")
     if plan.unpriced:
         yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
     for line in budget_lines(outlook.coverage):
