@@ -258,3 +258,20 @@ def test_a_run_says_beforehand_what_its_budget_does_not_cover(job, budget, told)
     outlook = look_ahead(plan, manifest, History(), NOW, cap_usd=usd(budget))
 
     assert list(foretold(outlook, asks=False)) == told
+
+
+def test_what_has_no_price_is_not_called_free(job):
+    own = (
+        "model: fal/mine\n"
+        "models: {mine: {endpoint: acme/large, kind: image, input: image_url, output: image.url, "
+        "price: 0.03 USD/MP, factor: upscale_factor}}\n"
+    )
+    job.photo("a.png")
+    job.write(own)
+    unknown = job.text()
+    job.write(f"{own}params: {{upscale_factor: 2}}")
+
+    known = job.text()
+
+    assert "fal/mine: 1 task, of unknown price\n" in unknown
+    assert "fal/mine: 1 task, 0.000023 USD\n" in known
