@@ -1,8 +1,9 @@
 """How a run is asked to end: the first signal drains, the second detaches."""
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import partial
 from typing import Literal
 
@@ -73,28 +74,74 @@ class Shutdown:
         await self._detaching.wait()
 
 
-@asynccontextmanager
-async def open_signals(shutdown: Shutdown) -> AsyncIterator[None]:
-    """Let SIGINT, SIGTERM and, where there is one, SIGHUP ask *shutdown* while the block lasts."""
-    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # What the caller has turned off stays off: nohup, or a job in the background of a script.
-    signals = [one for one in known if signal.getsignal(one) is not signal.SIG_IGN]
+class Signals:
+    """Signals that ask for the end, and the shutdowns that they ask. Made by :func:`open_signals`.
 
-    async def listen() -> None:
-        with anyio.open_signal_receiver(*signals) as received:
-            listening.set()
-            async for signum in received:
-                if shutdown.draining:
-                    shutdown.detach()
-                else:
-                    shutdown.drain(signum)
+    Attributes:
+        signum: The first that came; None while there was none.
+    """
 
-    listening = anyio.Event()
-    async with anyio.create_task_group() as group:
-        if signals:
-            group.start_soon(listen)
-            await listening.wait()
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._asked: list[Shutdown] = []
+
+    def came(self, signum: int) -> None:
+        """Ask whoever listens last; what came before is asked of everybody later."""
+        self.signum = self.signum or signum
+        if self._asked:
+            asked = self._asked[-1]
+            if asked.draining:
+                asked.detach()
+            else:
+                asked.drain(signum)
+
+    @contextmanager
+    def asking(self, shutdown: Shutdown) -> Iterator[None]:
+        """Ask *shutdown* while the block lasts."""
+        self._asked.append(shutdown)
+        if self.signum is not None:
+            shutdown.drain(self.signum)
         try:
             yield
         finally:
-            group.cancel_scope.cancel()
+            self._asked.remove(shutdown)
+
+
+_open: ContextVar[Signals | None] = ContextVar("signals", default=None)
+
+
+@asynccontextmanager
+async def open_signals(shutdown: Shutdown | None = None) -> AsyncIterator[Signals]:
+    """Let SIGINT, SIGTERM and, where there is one, SIGHUP ask *shutdown* while the block lasts.
+
+    Within a block of another one its signals are shared, so that none is missed between two blocks in it.
+    """
+    signals = _open.get()
+    if signals is not None and shutdown is not None:
+        with signals.asking(shutdown):
+            yield signals
+        return
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What the caller has turned off stays off: nohup, or a job in the background of a script.
+    heeded = [one for one in known if signal.getsignal(one) is not signal.SIG_IGN]
+    signals, listening = Signals(), anyio.Event()
+
+    async def listen() -> None:
+        with anyio.open_signal_receiver(*heeded) as received:
+            listening.set()
+            async for signum in received:
+                signals.came(signum)
+
+    token = _open.set(signals)
+    try:
+        async with anyio.create_task_group() as group:
+            if heeded:
+                group.start_soon(listen)
+                await listening.wait()
+            try:
+                with signals.asking(shutdown) if shutdown is not None else nullcontext():
+                    yield signals
+            finally:
+                group.cancel_scope.cancel()
+    finally:
+        _open.reset(token)

@@ -15,7 +15,7 @@ from batchup.manifest import Manifest, load
 from batchup.manifest.quantities import format_usd
 from batchup.plan import SPARED, Action, Plan
 from batchup.run import Options, Outcome, Reporter, run
-from batchup.shutdown import Shutdown, open_signals
+from batchup.shutdown import Shutdown, Signals, open_signals
 from batchup.terminal import count
 from batchup.watch.alarm import Alarm
 from batchup.watch.stillness import Stillness
@@ -78,7 +78,8 @@ async def watch(file: Path, wishes: Wishes, ears: Ears, alarm: Alarm, clock: Clo
         ManifestError: The manifest is wrong when the watch begins. Later, that is told and waited for.
     """
     load(file)
-    return await _Watch(file, wishes, ears, alarm, clock).run()
+    async with open_signals() as signals:
+        return await _Watch(file, wishes, ears, alarm, clock, signals).run()
 
 
 @dataclass(slots=True)
@@ -88,6 +89,7 @@ class _Watch:
     ears: Ears
     alarm: Alarm
     clock: Clock
+    signals: Signals
     stillness: Stillness = field(init=False)
     manifest: Manifest | None = None
     version: object = None
@@ -107,12 +109,12 @@ class _Watch:
             job = await self._looked()
             if job is not None and self.is_due:
                 self.is_due, self.again_s = False, None
-                signum = await self._once(*job)
+                await self._once(*job)
                 self.is_rung = True  # much may have happened meanwhile
             else:
-                signum = await self._waited()
-            if signum is not None:
-                return signum
+                await self._waited()
+            if self.signals.signum is not None:
+                return self.signals.signum
 
     async def _looked(self) -> tuple[Manifest, bool] | None:
         """Look at everything if there is a reason to; return what can be run, and whether some of it is not there."""
@@ -164,8 +166,8 @@ class _Watch:
         elif self.told.pop("missing", None):
             self.ears.tell("all inputs are there again")
 
-    async def _once(self, manifest: Manifest, lacks: bool) -> int | None:  # noqa: FBT001 - as _looked gives it
-        """Run once; return the signal that ended it."""
+    async def _once(self, manifest: Manifest, lacks: bool) -> None:  # noqa: FBT001 - as _looked gives it
+        """Run once."""
         asked, spares = self.wishes.options.choice, not self.wishes.yes and self.wishes.asks is None
         choice = replace(asked, ready=self.stillness.has, partial=lacks, spares=spares)
 
@@ -175,18 +177,17 @@ class _Watch:
         options = replace(self.wishes.options, choice=choice, confirm=confirm)
         try:
             outcome = await run(manifest, options, self.ears.reporter(), self.clock)
-        except Interrupted as error:
-            return error.signum
+        except Interrupted:
+            return
         except (ManifestError, LedgerError, FatalError) as error:
             self._tell("run", str(error))
             self.again_s = self.clock.now_s() + (BUSY_S if isinstance(error, LedgerError) else AGAIN_S)
-            return None
+            return
         self.told.pop("run", None)
         if outcome.summary is not None:
             await to_thread.run_sync(self.ears.ended, manifest, outcome)
             if outcome.summary.stopped in _REFUSED or outcome.summary.tasks.in_flight:
                 self.again_s = self.clock.now_s() + AGAIN_S
-        return outcome.signum
 
     def _permits(self, manifest: Manifest, plan: Plan, history: History) -> bool:
         """Return whether a plan is run: not if it does nothing, which leaves no trace then."""
@@ -216,8 +217,8 @@ class _Watch:
                 f"`batchup run {self.file} --yes` agrees to that",
             )
 
-    async def _waited(self) -> int | None:
-        """Wait until there may be something to do; return the signal that came instead."""
+    async def _waited(self) -> None:
+        """Wait until there may be something to do, or a signal comes."""
         now_s = self.clock.now_s()
         moments = [now_s + BEAT_S, self._next_look_s(), self.again_s]
         wait_s = max(LEAST_S, min(moment for moment in moments if moment is not None) - now_s)
@@ -228,7 +229,6 @@ class _Watch:
 
         async with open_signals(shutdown):
             await shutdown.unless_draining(wait)
-        return shutdown.signum
 
     def _tell(self, about: str, text: str) -> None:
         """Say something once, not with every look."""
