@@ -15,7 +15,7 @@ from batchup.clock import Clock
 from batchup.errors import GoneError, NotSentError, RejectedError, TransientError
 from batchup.models.base import FalModel
 from batchup.providers.base import Completed, Job, Request, Ticket, Upload
-from batchup.providers.fal import upright
+from batchup.providers.fal import opacity, upright
 from batchup.providers.fal.piece import Opened, hashed
 from batchup.providers.fal.platform import Platform, PlatformUnavailable
 from batchup.providers.fal.poller import Poller
@@ -91,6 +91,8 @@ class FalProvider:
         params = model.params(**job.task.params)
         if job.task.source.url:
             return Request(model.app, model.body(params, job.task.source.url))
+        if opacity.is_at_risk(job.task):
+            await self._check_opaque(job)
         sha256, read = (job.sha256, None) if job.sha256 else await self._hash(job)
         upload = self._known_upload(sha256)
         if upload is not None:
@@ -102,6 +104,20 @@ class FalProvider:
         brought = await self.storage.once(sha256, bring)
         new = self._uploads[sha256] = Upload(sha256, brought.url, brought.expires_at)
         return Request(model.app, model.body(params, new.url), new, sha256)
+
+    async def _check_opaque(self, job: Job) -> None:
+        """Raise RejectedError if transparency would be paid for and lost."""
+        media = job.task.source.media
+        assert media is not None
+        wanted = media.size.pixels * opacity.PIXEL_BYTES
+        found = await self.pool.call(opacity.FUNCTION, opacity.Looked(str(job.file)), memory_bytes=wanted)
+        if msgspec.convert(found, opacity.Found).is_transparent:
+            ending = job.task.output.rpartition(".")[2]
+            raise RejectedError(
+                f"it has transparency, and .{ending} holds none; nothing was sent. Choose another output_format (png), or "
+                "local/lanczos",
+                kind="transparency_lost",
+            )
 
     async def _hash(self, job: Job) -> tuple[str, Opened | None]:
         """Return the input's content hash, and the input itself where it is small."""

@@ -1,0 +1,38 @@
+"""Transparency is not paid for and lost."""
+
+import pytest
+from PIL import Image
+
+from tests.fal.job import Job, fal_of
+
+JPEG = "model: fal/seedvr-image"
+PNG = "model: fal/seedvr-image\nparams: {output_format: png}"
+
+
+def picture(folder, alpha, mode="RGBA"):
+    image = Image.new("RGBA", (32, 24), (200, 40, 40, 255))
+    image.putpixel((3, 3), (200, 40, 40, alpha))
+    (folder / "photos").mkdir(exist_ok=True)
+    image.convert(mode).save(folder / "photos/logo.png")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+async def test_what_is_transparent_is_not_sent_where_a_jpeg_would_come_back(tmp_path, monkeypatch, mode):
+    picture(tmp_path, 0, mode)
+    job = Job(tmp_path, JPEG, photos=0)
+    async with fal_of(monkeypatch) as fal:
+        assert await job.tasks() == {"failed": 1}
+
+        assert fal.calls["upload"] == len(fal.accepted) == 0
+        [failed] = job.events("failed")
+        assert failed["kind"] == "transparency_lost"
+        assert "output_format (png)" in failed["message"]
+
+
+@pytest.mark.parametrize(("text", "alpha"), [(JPEG, 255), (PNG, 0)], ids=["an opaque one", "into a PNG"])
+async def test_what_loses_nothing_is_sent(tmp_path, monkeypatch, text, alpha):
+    picture(tmp_path, alpha)
+    async with fal_of(monkeypatch) as fal:
+        assert await Job(tmp_path, text, photos=0).tasks() == {"done": 1}
+
+        assert len(fal.accepted) == 1
