@@ -13,6 +13,9 @@ NEIGHBOURS = 16
 ALIKE = 2.0
 """Up to so many times as large or small, tasks tell about each other."""
 
+FAR = 64.0
+"""Beyond so many times as large or small, how long tasks took tells nothing about each other."""
+
 FEW = 3
 """So many of the nearest tell about another task, however far from it they are in size."""
 
@@ -69,6 +72,11 @@ class Experience:
             model: Its name.
             pixels: Of the output, all frames together; 0 where unknown.
         """
+        if pixels:
+            known = self._figures_of(_seconds, model)
+            # No work is without a beginning: what icons took, times a thousand, is no photo's time.
+            if FAR < min((_distance(size, pixels) for size, _ in known), default=0.0) < float("inf"):
+                return None
         return self._guess(_seconds, model, pixels)
 
     def charged_usd(self, model: str, pixels: int, stated_usd: Decimal) -> Decimal:

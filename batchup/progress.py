@@ -14,7 +14,7 @@ import msgspec
 from tqdm import tqdm
 
 from batchup.clock import Clock, SystemClock
-from batchup.events import Done, Event, Failed, Held, Retried, Run, Stopped, encode
+from batchup.events import Done, Event, Failed, Held, Retried, Run, Stopped, Submitting, encode
 from batchup.figures import Figures, Pace
 from batchup.history import History, State
 from batchup.plan import Action, Plan, Step
@@ -52,6 +52,8 @@ class Progress:
         self._total = self._to_run = self._before = 0
         self._ended = self._done = self._failed = self._failures = 0
         self._running: dict[str, tuple[str, float]] = {}
+        self._here: set[str] = set()
+        self._sent: set[str] = set()
         self._pace = Pace(self._clock.now_s())
         self._stopping_s: float | None = None
         self.why = ""
@@ -100,7 +102,12 @@ class Progress:
         """Count what has become durable, and log it."""
         if LOG.isEnabledFor(logging.INFO):
             self._log(event)
+        if isinstance(event, Submitting):
+            self._sent.add(event.id)
+        elif isinstance(event, Done | Failed | Held) or (isinstance(event, Retried) and not event.step):
+            self._sent.discard(event.id)
         if isinstance(event, Done | Failed | Held):
+            self._here.discard(event.id)
             self._ended += 1
             self._done += isinstance(event, Done)
             self._failed += isinstance(event, Failed)
@@ -119,6 +126,8 @@ class Progress:
     def started(self, step: Step) -> None:
         """Note that an attempt begins."""
         self._running[step.task.id] = (step.task.source.label, 0.0)
+        if step.task.provider == "local" or step.action is not Action.RUN:
+            self._here.add(step.task.id)
 
     def advanced(self, step: Step, part: float) -> None:
         """Note that *part* of an attempt is done."""
@@ -128,12 +137,15 @@ class Progress:
     def ended(self, step: Step) -> None:
         """Note that an attempt ended."""
         self._running.pop(step.task.id, None)
+        self._here.discard(step.task.id)
+        self._sent.discard(step.task.id)
 
     def waiting(self, why: str) -> None:
         """Say why nothing is begun for now, and when it goes on."""
         if why != self.why:
             self.why = why
-            self._say(why or "going on", urgent=bool(why))
+            if why or self._stopping_s is None:
+                self._say(why or "going on", urgent=bool(why))
             if self._bar is not None:
                 self._draw()
 
@@ -149,13 +161,19 @@ class Progress:
         """Note what only who asks for more wants to know."""
         LOG.info(escape(text))
 
+    @property
+    def _in_flight(self) -> int:
+        """How many tasks are worked on: here, or submitted; those whose input is only brought there are not."""
+        return len(self._here | self._sent)
+
     def stopping(self, shutdown: Shutdown) -> None:
         """Say what the run now waits for."""
         if shutdown.stage == "drain" and shutdown.signum is not None:
             self._stopping_s = self._clock.now_s()
-            waits = f"waiting for {len(self._running)} in flight" if self._running else "nothing is in flight"
+            flying = self._in_flight
+            waits = f"waiting for {flying} in flight" if flying else "nothing is in flight"
             self._say(f"stopping: starting nothing more, {waits}", urgent=True)
-            if self._running:
+            if flying:
                 again = "Ctrl-C again" if shutdown.signum == signal.SIGINT else "a second signal"
                 self._say(f"{again} leaves them at once; nothing that is done is lost", urgent=True)
         elif shutdown.stage == "detach":
@@ -179,7 +197,7 @@ class Progress:
             total=self._total,
             done=self._done,
             failed=self._failed,
-            in_flight=len(self._running),
+            in_flight=self._in_flight,
             part=min(1.0, max(0.0, (self._before + work) / max(1, self._total))),
             per_s=per_s,
             left_s=max(0.0, self._to_run - work) / per_s if per_s else None,

@@ -47,5 +47,5 @@ def look(looked: Looked) -> Found:
         decode(image)
         if not image.has_transparency_data:
             return Found(False)
-        lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
-        return Found(int(lowest) < 255)  # noqa: PLR2004 - opaque
+        alpha = image.convert("RGBA").getchannel("A")
+        return Found(alpha.histogram()[255] < alpha.width * alpha.height)
