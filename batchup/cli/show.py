@@ -52,6 +52,12 @@ def summary_lines(
         )
     if summary.cost_usd.charged or summary.cost_usd.estimated:
         yield _row("cost", _cost(summary))
+    if plan is not None and plan.unpriced and summary.stopped == "budget":
+        unknown = count(plan.unpriced, "task")
+        yield _row(
+            "price",
+            f"unknown beforehand for {unknown}: not begun under a budget; prices: in the manifest tells it",
+        )
     if plan is not None and plan.orphaned:
         yield _row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
     yield _row("outputs", _place(manifest.output_dir))
@@ -98,6 +104,8 @@ def _headline(summary: Summary, time: str) -> str:
 def _cost(summary: Summary) -> str:
     cost = summary.cost_usd
     text = f"{format_usd(Decimal(str(cost.charged)))} charged, {format_usd(Decimal(str(cost.estimated)))} estimated"
+    if cost.reserved:
+        text += f", {format_usd(Decimal(str(cost.reserved)))} reserved"
     return text if cost.budget is None else f"{text}, budget {format_usd(Decimal(str(cost.budget)))}"
 
 
