@@ -12,7 +12,7 @@ help:
 	@echo "make check  lint, types and tests"
 	@echo "make bench  measurements, side by side in one run"
 	@echo "make soak   long chaos runs"
-	@echo "make screenshots   the picture of a terminal session in the README, from a real run"
+	@echo "make screenshots   the pictures in the README, from real runs"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "batchup needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12"; exit 1; }
@@ -55,6 +55,7 @@ soak: $(READY)
 
 screenshots: $(READY)
 	@$(BIN)/python .github/record.py .github/session.svg
+	@$(BIN)/python .github/photograph.py .github
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
