@@ -130,6 +130,7 @@ async def killed_within_a_budget(job, monkeypatch, *, tasks, kills, seed):
                 await to_thread.run_sync(process.wait, rng.uniform(0.4, 1.0))
             await to_thread.run_sync(kill, process)
             assert spent_usd(fal) <= tasks * DEAR_USD
+        await anyio.sleep(0.5)  # what a killed run was about to start holds its lock for an instant more
         left = await job.tasks()
 
         assert spent_usd(fal) <= tasks * DEAR_USD
@@ -151,8 +152,9 @@ async def test_killed_and_resumed_at_random_a_budget_for_k_tasks_never_bills_one
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
 async def test_killed_twenty_times_a_budget_for_k_tasks_never_bills_one_more(tmp_path, monkeypatch, seed):
-    job = budgeted(tmp_path, tasks=300, photos=400)
-    await killed_within_a_budget(job, monkeypatch, tasks=300, kills=20, seed=seed)
+    # No two of so many are alike; beyond 256 they would be, and paid once.
+    job = budgeted(tmp_path, tasks=180, photos=250)
+    await killed_within_a_budget(job, monkeypatch, tasks=180, kills=20, seed=seed)
 
 
 async def test_outside_the_window_what_is_paid_is_collected_and_nothing_new_is_begun(tmp_path, monkeypatch):
