@@ -13,11 +13,11 @@ from anyio import to_thread
 
 from batchup import events, outputs
 from batchup.awake import kept_awake
-from batchup.backlog import Gate
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock
 from batchup.control import open_control
 from batchup.errors import FatalError, only
+from batchup.gate import Gate
 from batchup.history import History, State
 from batchup.lanes import Means, open_lanes
 from batchup.ledger import index

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from batchup.attempt import Attempts
-from batchup.backlog import Backlog, Gate, Numbered
+from batchup.backlog import Backlog, Numbered
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock
 from batchup.cluster.address import check_address
 from batchup.errors import FatalError
 from batchup.examiner import Examiner
+from batchup.gate import Gate
 from batchup.history import History
 from batchup.lane import Lane
 from batchup.limits import Slots

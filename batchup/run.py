@@ -1,6 +1,5 @@
 """The composition root: from a manifest to a run of it."""
 
-from batchup.backlog import Gate
 from batchup.bell import Bell
 from batchup.budget import Budget
 from batchup.catalogue import Catalogue
@@ -8,6 +7,7 @@ from batchup.circuits import Circuits
 from batchup.clock import Clock, SystemClock
 from batchup.errors import only
 from batchup.execution import Execution
+from batchup.gate import Gate
 from batchup.history import History
 from batchup.ledger import open_ledger
 from batchup.manifest import Manifest

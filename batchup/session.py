@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from batchup import events
-from batchup.backlog import Notices
 from batchup.bell import Bell
 from batchup.clock import Clock
+from batchup.gate import Notices
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.messages import Messages

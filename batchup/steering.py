@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from batchup.backlog import Gate
 from batchup.clock import Clock
 from batchup.control import Command, Flying, Live, Reply
+from batchup.gate import Gate
 from batchup.history import History, State
 from batchup.lane import Lane
 from batchup.manifest import Rate, quantities

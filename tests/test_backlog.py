@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import anyio
 import pytest
 
-from batchup.backlog import Backlog, Gate
+from batchup.backlog import Backlog
 from batchup.bell import Bell
 from batchup.budget import Budget
 from batchup.circuits import Circuits
 from batchup.dispatcher import dispatch
 from batchup.errors import LeftError, PostponedError
 from batchup.events import Done, Failed, Seen, encode
+from batchup.gate import Gate
 from batchup.history import History
 from batchup.plan import Action, Step
 from batchup.shutdown import Shutdown

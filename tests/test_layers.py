@@ -19,6 +19,7 @@ LAYERS = [
     ["lanes", "steering", "cluster"],
     ["session"],
     ["dispatcher", "lane", "backlog"],
+    ["gate"],
     ["attempt", "planner"],
     ["twins", "asked", "sample", "workplace", "messages", "metrics"],
     ["submission", "turns", "limits", "level", "provision", "budget", "cancellation", "circuits"],
