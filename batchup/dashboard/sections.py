@@ -9,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from batchup import events
+from batchup import events, summary
 from batchup.control import Live
 from batchup.dashboard.board import Board, Tasks
 from batchup.dashboard.pictures import Stage
@@ -25,19 +25,6 @@ MOST_FLYING = 16
 
 MOVED_S = 3.0
 """A start that is told so much earlier or later is another; less is only the way the message took."""
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """Numbers of tasks; *total* is all but *skipped* and *orphaned*."""
-
-    total: int
-    done: int
-    failed: int
-    held: int
-    in_flight: int
-    pending: int
-    skipped: int
-    orphaned: int
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -122,7 +109,7 @@ class Sections(msgspec.Struct, frozen=True):
     """Everything about one job."""
 
     stand: Stand
-    counts: Counts
+    counts: summary.Tasks
     money: Money
     pace: Pace
     models: tuple[Model, ...]
@@ -165,11 +152,11 @@ class Teller:
             fresh=self._list(board.latest(State.DONE, MOST_FRESH), State.DONE, before),
         )
 
-    def _counts(self, live: Live | None) -> Counts:
+    def _counts(self, live: Live | None) -> summary.Tasks:
         board, number = self._board, self._board.number
         # What is prepared, and all that is done on this machine, is under way before the ledger tells of it.
         begun = sum(board.waits(one.id) for one in live.in_flight) if live else 0
-        return Counts(
+        return summary.Tasks(
             total=board.total,
             done=number(State.DONE),
             failed=number(State.FAILED),

@@ -1,17 +1,15 @@
 """Pictures: what a network for them is told beside the network itself, and the model that this makes."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from batchup.models.base import LocalModel
 from batchup.models.local.lanczos import MODEL as LANCZOS
 from batchup.models.local.lanczos import LanczosParams
+from batchup.models.superres.beside import USUAL_SCALE, beside
 from batchup.models.superres.params import NetworkParams
-from batchup.source import Media, Size
-
-USUAL_SCALE = 4.0
-"""Of most networks: what memory is reckoned with."""
+from batchup.source import Media
 
 _COLOURS = {
     "CMYK": "printing colours (CMYK)",
@@ -51,38 +49,13 @@ def model(params: type[PictureParams], *, work: str, summary: str) -> LocalModel
         work: See :class:`LocalModel`.
         summary: Likewise.
     """
-    name = f"local/{params.engine.name}"
 
     def refusal(params: PictureParams, media: Media) -> str | None:
         if media.kind != "image":
-            return f"it is a video; use {name}-video"
+            return f"it is a video; use local/{params.engine.name}-video"
         return _not_seen(media) or LANCZOS.refuse(params.plain, media)
 
-    def memory_bytes(params: PictureParams, media: Media) -> int:
-        largest = max(params.scale or 1.0, USUAL_SCALE) ** 2 * media.size.pixels
-        own = params.engine.memory_bytes(params)
-        return own + LANCZOS.memory_bytes(params.plain, media) + int(_PIXEL_BYTES * largest)
-
-    return LocalModel(
-        name=name,
-        kind="image",
-        params=params,
-        summary=summary,
-        work=work,
-        size_of=_size,
-        ext_of=lambda params, media, ending: LANCZOS.ext(params.plain, media, ending),
-        refusal=refusal,
-        memory_bytes=memory_bytes,
-        home=_home,
-    )
-
-
-def _size(params: PictureParams, media: Media) -> Size | None:
-    return LANCZOS.size(params.plain, media) if params.scale is not None else None
-
-
-def _home(params: Any) -> str:
-    return str(params.home)
+    return beside(LANCZOS, params, refusal=refusal, pixel_bytes=_PIXEL_BYTES, work=work, summary=summary)
 
 
 def _not_seen(media: Media) -> str | None:

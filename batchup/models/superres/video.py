@@ -1,15 +1,15 @@
 """Videos: what a network for them is told beside the network itself, and the model that this makes."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from batchup.models.base import LocalModel
 from batchup.models.local.lanczos_video import MODEL as LANCZOS
 from batchup.models.local.lanczos_video import LanczosVideo
+from batchup.models.superres.beside import USUAL_SCALE, beside
 from batchup.models.superres.params import NetworkParams
-from batchup.models.superres.picture import USUAL_SCALE
-from batchup.source import Media, Size
+from batchup.source import Media
 
 _PIXEL_BYTES = 24
 """Of the network's own output: two frames of up to four channels of 16 bits, and one on its way to the encoder."""
@@ -41,33 +41,10 @@ class VideoParams(NetworkParams):
 
 def model(params: type[VideoParams], *, work: str, summary: str) -> LocalModel:
     """Return the model that enlarges videos by the networks of *params*. See ``picture.model``."""
-    name = f"local/{params.engine.name}"
 
     def refusal(params: VideoParams, media: Media) -> str | None:
-        return f"it is an image; use {name}" if media.kind != "video" else LANCZOS.refuse(params.plain, media)
+        if media.kind != "video":
+            return f"it is an image; use local/{params.engine.name}"
+        return LANCZOS.refuse(params.plain, media)
 
-    def memory_bytes(params: VideoParams, media: Media) -> int:
-        largest = max(params.scale or 1.0, USUAL_SCALE) ** 2 * media.size.pixels
-        own = params.engine.memory_bytes(params)
-        return own + LANCZOS.memory_bytes(params.plain, media) + int(_PIXEL_BYTES * largest)
-
-    return LocalModel(
-        name=f"{name}-video",
-        kind="video",
-        params=params,
-        summary=summary,
-        work=work,
-        size_of=_size,
-        ext_of=lambda params, media, ending: LANCZOS.ext(params.plain, media, ending),
-        refusal=refusal,
-        memory_bytes=memory_bytes,
-        home=_home,
-    )
-
-
-def _size(params: VideoParams, media: Media) -> Size | None:
-    return LANCZOS.size(params.plain, media) if params.scale is not None else None
-
-
-def _home(params: Any) -> str:
-    return str(params.home)
+    return beside(LANCZOS, params, refusal=refusal, pixel_bytes=_PIXEL_BYTES, work=work, summary=summary)

@@ -14,11 +14,9 @@ from batchup.models.local.ncnn_video import NcnnVideoParams
 from batchup.models.superres import ncnn as engine
 from batchup.models.superres.graph import Graph
 from batchup.models.superres.weights import Files, WeightsError
-from batchup.providers.local import image
 from batchup.providers.local.superres import picture, video
 from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import LEAST_PX, OutOfMemory, Planes
-from batchup.providers.local.work import Tell, Work
 
 _GPU_PART = 0.04
 _GPU_TILE_PX = 512
@@ -27,22 +25,6 @@ _OUT_OF_MEMORY = -100
 _PROCESSOR_TYPE = 3
 """Of a Vulkan device that is the processor in disguise. Source: gpu.h of ncnn."""
 _TRY_PX = 32
-
-
-def upscale(work: Work, tell: Tell) -> str:
-    """Enlarge a picture; return what it ran on. Raises as :func:`batchup.providers.local.image.enlarge`."""
-    params = NcnnParams.model_validate(dict(work.params))
-    network = _LOADED.get(params)
-    image.enlarge(work, tell, MODEL, picture.enlarger(network, params.tile))
-    return network.device
-
-
-def upscale_video(work: Work, tell: Tell) -> str:
-    """Enlarge a video; return what it ran on. Raises as :func:`batchup.providers.local.superres.video.upscale`."""
-    params = NcnnVideoParams.model_validate(dict(work.params))
-    network = _LOADED.get(params)
-    video.upscale(work, tell, params.plain, network, params.tile)
-    return network.device
 
 
 class NcnnNetwork:
@@ -103,6 +85,9 @@ class NcnnNetwork:
 
 
 _LOADED = Loaded(NcnnNetwork)
+
+upscale = picture.upscaler(_LOADED, NcnnParams, MODEL)
+upscale_video = video.upscaler(_LOADED, NcnnVideoParams)
 
 
 def _graph(files: Files) -> Graph:

@@ -2,20 +2,43 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from batchup.errors import RejectedError
+from batchup.models.base import LocalModel
+from batchup.models.superres.picture import PictureParams
+from batchup.providers.local import image as images
 from batchup.providers.local.picture.pixels import Enlarge, has_holes
 from batchup.providers.local.superres import tiles
+from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import Network
+from batchup.providers.local.work import Tell, Work
 from batchup.source import Size
 
 _REDUCTIONS = (64, 32, 16, 8, 4, 2)
 """How coarsely the colours around what is visible are spread into what is not, the coarsest first."""
 _AROUND_PX = 5
 _OPAQUE = 255
+
+
+def upscaler(
+    loaded: Loaded[Any], params: type[PictureParams], model: LocalModel
+) -> Callable[[Work, Tell], str]:
+    """Return the function of a worker process that enlarges a picture, and returns what it ran on.
+
+    It raises as :func:`batchup.providers.local.image.enlarge`.
+    """
+
+    def upscale(work: Work, tell: Tell) -> str:
+        asked = params.model_validate(dict(work.params))
+        network = loaded.get(asked)
+        images.enlarge(work, tell, model, enlarger(network, asked.tile))
+        return str(network.device)
+
+    return upscale
 
 
 def enlarger(network: Network, tile_px: int | None) -> Enlarge:

@@ -11,32 +11,14 @@ from batchup.errors import RejectedError
 from batchup.models.local.torch import MODEL, TorchParams
 from batchup.models.local.torch_video import TorchVideoParams
 from batchup.models.superres.weights import Files, WeightsError
-from batchup.providers.local import image
 from batchup.providers.local.superres import checkpoint, picture, video
 from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import OutOfMemory, Planes
-from batchup.providers.local.work import Tell, Work
 
 _OVERLAP_PX = 24
 _PROCESSOR_TILE_PX, _GPU_TILE_PX = 192, 512
 _UNTILED_PX = 1 << 20
 """Of networks whose every pixel depends on the whole picture."""
-
-
-def upscale(work: Work, tell: Tell) -> str:
-    """Enlarge a picture; return what it ran on. Raises as :func:`batchup.providers.local.image.enlarge`."""
-    params = TorchParams.model_validate(dict(work.params))
-    network = _LOADED.get(params)
-    image.enlarge(work, tell, MODEL, picture.enlarger(network, params.tile))
-    return network.device
-
-
-def upscale_video(work: Work, tell: Tell) -> str:
-    """Enlarge a video; return what it ran on. Raises as :func:`batchup.providers.local.superres.video.upscale`."""
-    params = TorchVideoParams.model_validate(dict(work.params))
-    network = _LOADED.get(params)
-    video.upscale(work, tell, params.plain, network, params.tile)
-    return network.device
 
 
 class TorchNetwork:
@@ -91,6 +73,9 @@ class TorchNetwork:
 
 
 _LOADED = Loaded(TorchNetwork)
+
+upscale = picture.upscaler(_LOADED, TorchParams, MODEL)
+upscale_video = video.upscaler(_LOADED, TorchVideoParams)
 
 
 def _place(device: str | int) -> torch.device:

@@ -1,5 +1,6 @@
 """Frames of a video through a network: colours by the video's own tags, times and rotation untouched."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from batchup.errors import RejectedError
 from batchup.models.local.lanczos_video import LanczosVideo
+from batchup.models.superres.video import VideoParams
 from batchup.providers.local.superres import tiles
+from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import Network, Pixels
 from batchup.providers.local.video.colours import is_hd
 from batchup.providers.local.video.scale import carry
@@ -26,6 +29,21 @@ _UNSPECIFIED, _BT709, _BT601 = 2, 1, 5
 """Of AVColorSpace, and swscale's names for them. Source: FFmpeg, libavutil/pixfmt.h and libswscale/swscale.h."""
 _MATRICES = {0: _BT709, 1: _BT709, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _COLOURS = 3
+
+
+def upscaler(loaded: Loaded[Any], params: type[VideoParams]) -> Callable[[Work, Tell], str]:
+    """Return the function of a worker process that enlarges a video, and returns what it ran on.
+
+    It raises as :func:`upscale`.
+    """
+
+    def upscale_video(work: Work, tell: Tell) -> str:
+        asked = params.model_validate(dict(work.params))
+        network = loaded.get(asked)
+        upscale(work, tell, asked.plain, network, asked.tile)
+        return str(network.device)
+
+    return upscale_video
 
 
 def upscale(work: Work, tell: Tell, params: LanczosVideo, network: Network, tile_px: int | None) -> None:
