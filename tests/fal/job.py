@@ -4,6 +4,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from batchup.manifest import load
 from batchup.plan import Choice
 from batchup.progress import Progress
@@ -19,6 +21,9 @@ DEAR = "model: fal/topaz-image\nparams: {output_format: png}"
 """0.08 USD, however small: a person decides about it."""
 
 TINY = (48, 36)
+
+MOST_S = 120.0
+"""A run that waits for ever, as one may that asks a stranger, fails its test."""
 
 
 class Job:
@@ -39,7 +44,8 @@ class Job:
     async def run(self, *, concurrency: int | None = None, **choice: Any) -> Outcome:
         """Run it in this process, as the command line would."""
         options = Options(choice=Choice(**choice), concurrency=concurrency)
-        return await run(load(self.file), options, Progress(show=False))
+        with anyio.fail_after(MOST_S):
+            return await run(load(self.file), options, Progress(show=False))
 
     async def tasks(self, **choice: Any) -> dict[str, int]:
         """Run it, and return the numbers of its tasks that are not 0."""
