@@ -113,21 +113,21 @@ def _pooled(jobs: deque[Job], running: _Running, workers: int) -> Iterator[int]:
                 yield 1
                 continue
             while running and (_weight(running) + weight > MOST_BYTES or len(running) >= most):
-                yield _reap(running)
+                yield from _reap(running)
             # Taken out only then: what a broken pool refuses is still to be made.
             running[pool.submit(make, jobs[0])] = jobs[0], weight
             jobs.popleft()
         while running:
-            yield _reap(running)
+            yield from _reap(running)
 
 
 def _weight(running: _Running) -> int:
     return sum(weight for _, weight in running.values())
 
 
-def _reap(running: _Running) -> int:
+def _reap(running: _Running) -> Iterator[int]:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in done:
         future.result()
         del running[future]
-    return len(done)
+        yield 1  # each by itself: the next may tell of a broken pool
