@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import spandrel
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from batchup.models.superres.weights import WeightsError
+from batchup.providers.local.superres import spandrel
 
 
 def load(path: Path) -> "spandrel.ImageModelDescriptor[Any]":

@@ -4,14 +4,13 @@ import os
 from typing import Any
 
 import numpy as np
-import spandrel
 import torch
 
 from batchup.errors import RejectedError
 from batchup.models.local.torch import MODEL, TorchParams
 from batchup.models.local.torch_video import TorchVideoParams
 from batchup.models.superres.weights import Files, WeightsError
-from batchup.providers.local.superres import checkpoint, picture, video
+from batchup.providers.local.superres import checkpoint, picture, spandrel, video
 from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import OutOfMemory, Planes
 

@@ -1,6 +1,7 @@
 """local/torch and local/torch-video: run where the extra is installed."""
 
 import pickle
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from tests.videos import make_video
 
 REASON = "needs the extra torch, too heavy for everyday tests: pip install 'batchup[torch]'"
 torch = pytest.importorskip("torch", reason=REASON)
-pytest.importorskip("spandrel", reason=REASON)
+if find_spec("spandrel") is None:
+    pytest.skip(REASON, allow_module_level=True)
 
 from batchup.models.local import torch as pictures  # noqa: E402 - after what may skip them all
 from batchup.models.local import torch_video as videos  # noqa: E402
