@@ -11,10 +11,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import anyio
 from anyio.abc import Process
 
+from batchup.secrecy import without_secrets
 from batchup.terminal import escape
-
-SECRETS = "FAL_"
-"""No program that we start sees an environment variable that begins so."""
 
 PATIENCE_S = 2.0
 """Longest wait for the system's answer, which takes hundredths, and for its end: one that hangs holds up no work."""
@@ -70,7 +68,7 @@ async def _hold(name: str, arguments: tuple[str, ...], why: str, patience_s: flo
         return None
     reason = [f"--why={escape(why)}"] if name == "systemd-inhibit" else []
     command = [program, *arguments, *reason, "cat"]
-    environment = {key: value for key, value in os.environ.items() if not key.upper().startswith(SECRETS)}
+    environment = without_secrets(os.environ)
     try:
         with anyio.CancelScope(shield=True):  # a process that nobody knows of would be left over
             process = await anyio.open_process(

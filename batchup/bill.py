@@ -11,7 +11,6 @@ import msgspec
 from batchup import events
 from batchup.history import IN_FLIGHT, History
 from batchup.models import FAL
-from batchup.source import Source
 
 EXACT = Decimal("1e-9")
 """Amounts come as binary fractions; what differs by less does not differ."""
@@ -160,7 +159,7 @@ class _Fold:
     def add(self, event: events.AnyEvent) -> None:
         self.charges.add(event)
         if isinstance(event, events.Seen):
-            self.labels[event.id] = Source(root=event.root, path=event.path, url=event.url).label
+            self.labels[event.id] = event.label
             self.providers[event.id] = event.model.partition("/")[0]
         elif isinstance(event, events.Submitting):
             self.sent[event.id, event.attempt] = event

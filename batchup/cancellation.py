@@ -15,7 +15,6 @@ from batchup.plan import provider_of
 from batchup.providers.base import Ticket
 from batchup.providers.fal.queue import Queue
 from batchup.retry import RetryPolicy
-from batchup.source import Source
 
 T = TypeVar("T")
 
@@ -87,7 +86,7 @@ class Cancellation:
                 outcome, message = await self._outcome(record.state, last)
             yield Answer(
                 task=task,
-                input=Source(root=seen.root, path=seen.path, url=seen.url).label if seen else "",
+                input=seen.label if seen else "",
                 request_id=request_id,
                 outcome=outcome,
                 price_usd=seen.estimated_usd if seen else None,

@@ -19,7 +19,7 @@ import msgspec
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from batchup.ledger.index import state_folder
+from batchup.ledger.index import keep, state_folder
 
 HOST = "127.0.0.1"
 LINE_BYTES = 1 << 20
@@ -140,7 +140,7 @@ async def open_control(
             job, os.getpid(), str(manifest), str(ledger), started_at, port, secrets.token_urlsafe(32)
         )
         file = _folder() / f"{os.getpid()}-{port}.json"
-        _write(file, msgspec.json.encode(announced))
+        keep(file, msgspec.json.encode(announced))
     except (OSError, RuntimeError):
         yield
         return
@@ -205,19 +205,12 @@ def _living() -> Iterator[Announced]:
             one = msgspec.json.decode(file.read_bytes(), type=Announced)
             with closing(socket.create_connection((HOST, one.port), timeout=1)):
                 yield one
-        except (OSError, msgspec.DecodeError):
+        except ConnectionRefusedError:
             with suppress(OSError):
                 file.unlink()  # of a run that was killed
+        except (OSError, msgspec.DecodeError):
+            pass  # it has just ended, is busy, or of another version
 
 
 def _folder() -> Path:
     return state_folder() / "runs"
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Write what only its user may read, whole or not at all."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123 - by its number
-        stream.write(data)
-    new.replace(file)

@@ -1,21 +1,18 @@
 """How far the budgets reach: which tasks of a plan they cover, in the order in which the run will ask them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from batchup.budget import Price
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.order import jumps
 from batchup.plan import Action, Plan, Step
-from batchup.task import Task
 
 WAITS = "waits for the budget"
 UNPRICED = "waits: its price is unknown, and there is a budget"
-
-Price = Callable[[Task], Decimal | None]
-"""Tells what a task is expected to cost, in USD; None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from batchup.source import Source
 from batchup.task import Scalar
 
 FORMAT = 1
@@ -75,6 +76,11 @@ class Seen(Event, frozen=True, kw_only=True, tag="task"):
     sha256: str = ""
     content: str = ""
     at: datetime
+
+    @property
+    def label(self) -> str:
+        """How people know the input."""
+        return Source(root=self.root, path=self.path, url=self.url).label
 
 
 class Orphaned(Event, frozen=True, kw_only=True, tag="orphaned"):

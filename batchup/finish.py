@@ -17,9 +17,10 @@ from pathlib import Path
 import msgspec
 
 from batchup.errors import Fault
-from batchup.ledger.index import state_folder
+from batchup.ledger.index import keep, state_folder
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_duration
+from batchup.secrecy import without_secrets
 from batchup.source import to_text
 from batchup.terminal import escape
 
@@ -29,7 +30,6 @@ LIMIT_S = 600.0
 GRACE_S = 3.0
 """How long it may take to end when it is asked to."""
 
-SECRET = "FAL_"  # noqa: S105 - what names of variables with secrets begin with
 STDERR = 2
 
 
@@ -78,11 +78,7 @@ def agree(manifest: Manifest) -> None:
         OSError: It cannot be written.
         RuntimeError: This user has no home.
     """
-    file = _file(manifest)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.stem}.{os.getpid()}.new")
-    new.write_bytes(msgspec.json.encode(_agreed(manifest)))
-    new.replace(file)
+    keep(_file(manifest), msgspec.json.encode(_agreed(manifest)))
 
 
 def run(
@@ -105,7 +101,7 @@ def run(
         limit_s: How long it may take, in seconds; then it is ended, with what it has started.
         grace_s: How long it may take to end when it is asked to.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(SECRET)}
+    environment = without_secrets(os.environ)
     text = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
     head = f"on_finish ({shown(manifest)})"
     try:

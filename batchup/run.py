@@ -1,12 +1,16 @@
 """The composition root: from a manifest to a run of it."""
 
+from functools import partial
+
 from batchup.bell import Bell
 from batchup.budget import Budget
 from batchup.catalogue import Catalogue
 from batchup.circuits import Circuits
 from batchup.clock import Clock, SystemClock
+from batchup.coverage import Caps
 from batchup.errors import only
 from batchup.execution import Execution
+from batchup.forecast import expected_s
 from batchup.gate import Gate
 from batchup.history import History
 from batchup.ledger import open_ledger
@@ -101,15 +105,12 @@ async def _planned(session: Session) -> Outcome:
 def _gate(session: Session, history: History, catalogue: Catalogue) -> Gate:
     """Return what the manifest's limits let through."""
     asked, options = session.manifest.run, session.options
-    caps_usd = {
-        model: limit.budget_usd for model, limit in asked.limits.items() if limit.budget_usd is not None
-    }
-    cap_usd = asked.budget_usd if options.budget_usd is None else options.budget_usd
+    caps = Caps.of(session.manifest, options.budget_usd)
     return Gate(
         budget=Budget(
-            cap_usd,
+            caps.run_usd,
             history,
-            caps_usd,
+            caps.models_usd,
             price=catalogue.price_now,
             bell=session.bell,
             tell=session.reporter.tell,
@@ -118,7 +119,7 @@ def _gate(session: Session, history: History, catalogue: Catalogue) -> Gate:
         hours=None if options.ignore_window or asked.window is None else Window.of(asked.window),
         stays=not options.no_wait,
         jumps=jumps(asked.order),
-        expected_s=lambda task: history.experience.expected_s(task.model, task.pixels),
+        expected_s=partial(expected_s, history.experience),
         clock=session.clock,
         bell=session.bell,
         shutdown=session.shutdown,

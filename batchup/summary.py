@@ -80,10 +80,10 @@ def summarise(history: History) -> Summary:
             orphaned=sum(1 for _ in history.orphans()),
         ),
         cost_usd=Cost(
-            estimated=_dollars(money.estimated),
-            charged=_dollars(money.charged),
-            reserved=_dollars(money.reserved),
-            budget=None if history.budget_usd is None else _dollars(history.budget_usd),
+            estimated=dollars(money.estimated),
+            charged=dollars(money.charged),
+            reserved=dollars(money.reserved),
+            budget=None if history.budget_usd is None else dollars(history.budget_usd),
         ),
         failures=dict(history.failures().most_common()),
         failed=[_failure(history, record) for record in islice(history.failed(), MAX_FAILURES)],
@@ -94,10 +94,10 @@ def summarise(history: History) -> Summary:
 
 def _failure(history: History, record: Record) -> Failure:
     seen, failed = history.seen(record), history.last(record)
-    label = (seen.url or f"{seen.root}/{seen.path}") if seen else ""
+    label = seen.label if seen else ""
     return Failure(label, record.failure, failed.message if isinstance(failed, Failed) else "")
 
 
-def _dollars(amount: Decimal) -> float:
+def dollars(amount: Decimal) -> float:
     """JSON has no decimals; a millionth of a dollar is below every price."""
     return float(round(amount, 6))

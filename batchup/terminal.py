@@ -53,6 +53,11 @@ def program() -> str:
     return "batchup" if found and Path(called).exists() and Path(found).samefile(called) else called
 
 
+def row(head: str, text: str) -> str:
+    """Return a line of a summary: a word, and what there is to say of it. Escaped here."""
+    return f"  {head:<9} {escape(text)}"
+
+
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str], columns: int | None) -> list[str]:
     """Return lines that fit into *columns*, None for any number; what is too long loses its middle.
 

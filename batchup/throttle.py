@@ -96,8 +96,7 @@ class Throttle:
     waiting, costs others anything. There is one sleeper, however many wait: whoever goes next.
 
     Attributes:
-        models: Models with a rate of their own.
-        is_idle: Whether there are no rates at all.
+        rate: What bounds all submissions; None is no limit.
     """
 
     def __init__(self, clock: Clock, run: Rate | None, models: Mapping[str, Rate]) -> None:
@@ -108,21 +107,18 @@ class Throttle:
             run: Bounds all submissions; None is no limit.
             models: Model -> what bounds its submissions.
         """
-        self.models = frozenset(models)
-        self.is_idle = run is None and not models
         self._clock = clock
         self._pulse = Pulse.of(run)
         self._lines = {model: _Line(rate) for model, rate in models.items()}
         self._others = _Line(None)
         self._all = (self._others, *self._lines.values())
         self.rate = run
-        self._unlimited = run is None
         self._next: _Waiter | None = None  # None if and only if nobody waits
 
     async def turn(self, model: str) -> None:
         """Return when one submission of *model* may be sent, which is now; to be cancelled costs nothing."""
         line = self._line(model)
-        if self._unlimited and line is self._others:
+        if self.rate is None and line is self._others:
             return
         if self._next is None and self._wait_s(line) <= 0:
             self._take(line)
@@ -140,7 +136,7 @@ class Throttle:
 
     def set(self, run: Rate | None) -> None:
         """Bound all submissions from now on; None is no limit."""
-        self.rate, self._unlimited = run, run is None
+        self.rate = run
         self._pulse = replace(Pulse.of(run), due_s=self._clock.now_s())
         if self._next is not None and self._next.nap is not None:
             self._next.nap.cancel()
@@ -151,7 +147,7 @@ class Throttle:
 
     def bounds(self, model: str) -> bool:
         """Return whether any rate concerns a model."""
-        return not self._unlimited or model in self._lines
+        return self.rate is not None or model in self._lines
 
     def next_s(self, model: str) -> float:
         """Return seconds until the rates allow a submission of *model*, 0 if they do; those who wait go first."""

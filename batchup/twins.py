@@ -94,7 +94,7 @@ class Twins:
 
     def _label(self, record: Record) -> str:
         seen = self._history.seen(record)
-        return (seen.url or f"{seen.root}/{seen.path}") if seen else "another"
+        return seen.label if seen else "another"
 
 
 def ending(output: str) -> str:

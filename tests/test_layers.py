@@ -59,6 +59,7 @@ LAYERS = [
         "clock",
         "digest",
         "terminal",
+        "secrecy",
         "version",
         "approval",
     ],

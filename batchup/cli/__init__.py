@@ -87,7 +87,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         status = cli.main(args=args, prog_name="batchup", standalone_mode=False)
     except BatchupError as error:
-        _complain(error)
+        complain(str(error))
         status = exit_status(error)
         if "--json" in (sys.argv[1:] if args is None else args):
             print_json({"error": {"status": status, "messages": str(error).split("\n")}})
@@ -116,8 +116,9 @@ def exit_status(error: BatchupError) -> int:
     return EXIT_USAGE
 
 
-def _complain(error: BatchupError) -> None:
-    for line in str(error).split("\n"):
+def complain(text: str) -> None:
+    """Say on standard error what went wrong, line by line."""
+    for line in text.split("\n"):
         click.echo(escape(line), err=True)
 
 

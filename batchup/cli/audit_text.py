@@ -9,7 +9,7 @@ from typing import Any
 from batchup.bill import Bill, Entry, Request
 from batchup.events import Audited
 from batchup.manifest.quantities import format_usd
-from batchup.terminal import columns, count, escape, table
+from batchup.terminal import columns, count, escape, row, table
 from batchup.verdict import Told
 
 SHOWN = 40
@@ -97,18 +97,18 @@ class Findings:
             charged = format_usd(sum((one.charged_usd for one in self.written), Decimal(0)))
             what = f"{count(len(self.written), 'submission')} at {charged}, as the bill has it"
             less = f"; {format_usd(self.released_usd)} less is reserved" if self.released_usd else ""
-            yield _row("written", what + less)
+            yield row("written", what + less)
         if self.open:
             usd, number = format_usd(_reserved(self.open)), count(len(self.open), "submission")
-            yield _row("reserved", f"{number}, {usd}: not clear yet whether they were charged")
+            yield row("reserved", f"{number}, {usd}: not clear yet whether they were charged")
         if bill.unbilled:
             usd = format_usd(sum((entry.request.charged_usd for entry in bill.unbilled), Decimal(0)))
             number = count(len(bill.unbilled), "request")
-            yield _row("unbilled", f"{number}, {usd} by the ledger: not on the bill, or not yet")
+            yield row("unbilled", f"{number}, {usd} by the ledger: not on the bill, or not yet")
         yield from _others(self.strangers)
         if self.unnamed:
             calls = count(self.unnamed, "synchronous call")
-            yield _row("no id", f"{calls} cannot be compared: no request id is told for them")
+            yield row("no id", f"{calls} cannot be compared: no request id is told for them")
 
 
 def _reserved(requests: Sequence[Request]) -> Decimal:
@@ -160,17 +160,17 @@ def _entries(bill: Bill, *, everything: bool) -> Iterator[str]:
 def _others(strangers: dict[str, Decimal | None] | None) -> Iterator[str]:
     """Yield what the account has besides."""
     if strangers is None:
-        yield _row("unknown", "the request history cannot be read, so nobody can tell what else was sent")
+        yield row("unknown", "the request history cannot be read, so nobody can tell what else was sent")
     elif strangers:
         usd = format_usd(sum((usd for usd in strangers.values() if usd), Decimal(0)))
-        yield _row(
+        yield row(
             "unknown",
             f"{count(len(strangers), 'request')} to these endpoints in that time, billed {usd}, by others:",
         )
         for request_id in list(strangers)[:SHOWN]:
-            yield _row("", f"   {request_id}")
+            yield row("", f"   {request_id}")
         if len(strangers) > SHOWN:
-            yield _row("", f"   and {len(strangers) - SHOWN:,} more; --json has all")
+            yield row("", f"   and {len(strangers) - SHOWN:,} more; --json has all")
 
 
 def _cells(entry: Entry) -> list[str]:
@@ -183,7 +183,3 @@ def _cells(entry: Entry) -> list[str]:
         "not yet" if billed is None else format_usd(billed),
         sign + format_usd(entry.difference_usd) if entry.difference_usd else "",
     ]
-
-
-def _row(head: str, text: str) -> str:
-    return f"  {head:<9} {escape(text)}"

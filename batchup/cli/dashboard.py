@@ -84,7 +84,7 @@ def dashboard(
 
 
 def _tell(address: "Address", output: Output) -> None:
-    from batchup.dashboard.door import is_loopback
+    from batchup.transport.addresses import is_loopback
 
     if output.json:
         print_json(address)

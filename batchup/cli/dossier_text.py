@@ -7,7 +7,7 @@ from batchup.cli.dossier import Dossier, Moment, Result, TaskFile
 from batchup.cli.outlook import spoken
 from batchup.manifest.quantities import format_bytes, format_duration, format_usd
 from batchup.source import Media
-from batchup.terminal import count, escape
+from batchup.terminal import count, escape, row
 
 _STATES = {
     "submitting": "in flight: sent, and nobody has said yet whether it was accepted",
@@ -25,19 +25,19 @@ def lines(known: Dossier, window: str = "") -> Iterator[str]:
     """
     yield escape(known.input)
     if known.file or known.url:
-        yield _row("file" if known.file else "url", known.file or known.url or "")
+        yield row("file" if known.file else "url", known.file or known.url or "")
     if known.media is not None and known.size_bytes is not None:
-        yield _row(
+        yield row(
             "is", f"{_said(known.media)}, {format_bytes(known.size_bytes)}, changed {known.modified_at}"
         )
     if known.sha256:
-        yield _row("sha256", known.sha256)
+        yield row("sha256", known.sha256)
     if known.upload is not None:
         upload = known.upload
-        yield _row("upload", f"{upload.url}, since {upload.at}, till {upload.expires_at}")
+        yield row("upload", f"{upload.url}, since {upload.at}, till {upload.expires_at}")
     for skipped in known.skipped:
         detail = f": {skipped.detail}" if skipped.detail else ""
-        yield _row("left out", skipped.reason + detail)
+        yield row("left out", skipped.reason + detail)
     for task in known.tasks:
         yield ""
         yield from _task_lines(task, window)
@@ -55,33 +55,33 @@ def _said(media: Media) -> str:
 def _task_lines(task: TaskFile, window: str) -> Iterator[str]:
     params = ", ".join(f"{name}: {value}" for name, value in task.changed.items())
     yield escape(f"{task.model} {{{params}}}" if params else task.model)
-    yield _row("next", task.verdict)
+    yield row("next", task.verdict)
     if task.prospect is not None:
         if window:
-            yield _row("", f"in the hours {window}")
+            yield row("", f"in the hours {window}")
         if task.prospect.expected_s is not None:
-            yield _row("", f"it will take about {spoken(task.prospect.expected_s)}")
+            yield row("", f"it will take about {spoken(task.prospect.expected_s)}")
     attempts = f" after {count(task.attempts, 'attempt')}" if task.attempts else ""
-    yield _row("state", _STATES.get(task.state, task.state) + attempts)
+    yield row("state", _STATES.get(task.state, task.state) + attempts)
     if task.message:
-        yield _row("error", f"{task.error}: {task.message}" if task.error else task.message)
+        yield row("error", f"{task.error}: {task.message}" if task.error else task.message)
     if task.result is None:
         size = f", {task.width}x{task.height} expected" if task.width else ""
-        yield _row("output", f"{task.output}{size}")
+        yield row("output", f"{task.output}{size}")
     else:
         yield from _result_lines(task.result)
-    yield _row("cost", _cost(task))
+    yield row("cost", _cost(task))
     for number, moment in enumerate(task.moments):
-        yield _row("" if number else "history", f"{moment.at}  {moment.event:<10}  {_what(moment)}".rstrip())
+        yield row("" if number else "history", f"{moment.at}  {moment.event:<10}  {_what(moment)}".rstrip())
 
 
 def _result_lines(result: Result) -> Iterator[str]:
     size = f"{result.width}x{result.height}, {format_bytes(result.size_bytes)}, made in {format_duration(result.seconds)}"
     odd = ", not the size that was expected" if result.unexpected_size else ""
-    yield _row("output", f"{result.output}, {size}{odd}")
-    yield _row("", f"sha256 {result.sha256}")
+    yield row("output", f"{result.output}, {size}{odd}")
+    yield row("", f"sha256 {result.sha256}")
     if result.copied_from:
-        yield _row("", f"copied from the output of task {result.copied_from}, which has the same contents")
+        yield row("", f"copied from the output of task {result.copied_from}, which has the same contents")
 
 
 def _cost(task: TaskFile) -> str:
@@ -115,7 +115,3 @@ def _what(moment: Moment) -> str:
     told = ["reserved", "charged", *(["estimated"] if moment.event == "task" else [])]
     parts += [f"{_usd(what[f'{word}_usd'])} {word}" for word in told if Decimal(what.get(f"{word}_usd") or 0)]
     return ", ".join(filter(None, parts))
-
-
-def _row(head: str, text: str) -> str:
-    return f"  {head:<9} {escape(text)}"

@@ -9,7 +9,7 @@ from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes, format_usd
 from batchup.plan import TO_RUN, Action, Plan, Step
-from batchup.terminal import columns, count, escape, shorten, table
+from batchup.terminal import columns, count, row, shorten, table
 
 EXAMPLES = 3
 """Names of what is left out for one reason."""
@@ -40,7 +40,7 @@ def plan_lines(
     yield from _totals(plan, outlook)
     if plan.to_run:
         unknown = f" and what {count(plan.urls, 'URL')} will need" if plan.urls else ""
-        yield _row(
+        yield row(
             "disk",
             f"about {format_bytes(plan.output_bytes)}{unknown} needed, {format_bytes(free_bytes(manifest))} free",
         )
@@ -56,16 +56,16 @@ def _totals(plan: Plan, outlook: Outlook) -> Iterator[str]:
         time = f", about {spoken(spell.takes_s)}" if spell is not None and known else ""
         cost = format_usd(price) if price else "" if model in unpriced else "free"
         cost += f"{' and ' if cost else ''}of unknown price" if model in unpriced else ""
-        yield _row("model", f"{model}: {count(number, 'task')}, {cost}{time}")
+        yield row("model", f"{model}: {count(number, 'task')}, {cost}{time}")
     if plan.unpriced:
-        yield _row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
+        yield row("price", f"unknown beforehand for {count(plan.unpriced, 'task')}")
     for line in budget_lines(outlook.coverage):
-        yield _row("budget", line)
+        yield row("budget", line)
     time = time_line(outlook)
     if time:
-        yield _row("time", time)
+        yield row("time", time)
     if outlook.window:
-        yield _row("window", outlook.window)
+        yield row("window", outlook.window)
 
 
 def _skipped(plan: Plan, *, everything: bool) -> Iterator[str]:
@@ -78,10 +78,10 @@ def _skipped(plan: Plan, *, everything: bool) -> Iterator[str]:
     for reason, number in sorted(plan.skipped.items()):
         more = f", and {number - EXAMPLES:,} more" if number > EXAMPLES and not everything else ""
         if everything:
-            yield _row("skipped", f"{number:,}  {reason}")
-            yield from (_row("", f"   {name}") for name in names[reason])
+            yield row("skipped", f"{number:,}  {reason}")
+            yield from (row("", f"   {name}") for name in names[reason])
         else:
-            yield _fitted(_row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}"))
+            yield _fitted(row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}"))
 
 
 def _others(plan: Plan) -> Iterator[tuple[int, str]]:
@@ -132,10 +132,6 @@ def _price(step: Step) -> str:
 def _fitted(line: str) -> str:
     room = columns()
     return line if room is None else shorten(line, room)
-
-
-def _row(head: str, text: str) -> str:
-    return f"  {head:<9} {escape(text)}"
 
 
 def free_bytes(manifest: Manifest) -> int:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchup.cli import print_json, warn
+from batchup.cli import complain, print_json, warn
 from batchup.cli.options import Output, choosing, common, manifest_argument
 from batchup.cli.run import end_status
-from batchup.terminal import count, escape
+from batchup.terminal import count, row
 
 if TYPE_CHECKING:
     from batchup.plan import Choice, Plan
@@ -97,7 +97,7 @@ def rehearse(
 
     outcome, night, staged = anyio.run(rehearse_manifest, job, wishes, progress, tell)
     if outcome.fatal:
-        click.echo(outcome.fatal, err=True)
+        complain(outcome.fatal)
     if output.json:
         import msgspec
 
@@ -116,22 +116,18 @@ def _lines(night: "Night", outcome: "Outcome") -> Iterator[str]:
 
     billed, estimated = (format_usd(Decimal(str(usd))) for usd in (night.billed_usd, night.estimated_usd))
     unknown = f", and {count(night.unpriced, 'task')} of unknown price" if night.unpriced else ""
-    yield _row("billed", f"{billed} would have been, for {count(night.accepted, 'request')}")
-    yield _row("", f"{estimated} estimated for {count(outcome.plan.to_run, 'task')}{unknown}")
+    yield row("billed", f"{billed} would have been, for {count(night.accepted, 'request')}")
+    yield row("", f"{estimated} estimated for {count(outcome.plan.to_run, 'task')}{unknown}")
     calls = [count(night.calls[step], noun) for step, noun in _CALLS.items() if night.calls.get(step)]
-    yield _row("calls", ", ".join(calls) or "none")
+    yield row("calls", ", ".join(calls) or "none")
     if night.faults:
-        yield _row("faults", f"{count(night.faults, 'call')} met one")
+        yield row("faults", f"{count(night.faults, 'call')} met one")
     if night.speed != 1 and outcome.summary is not None:
         would, took = (format_duration(s) for s in (outcome.summary.elapsed_s, night.took_s))
-        yield _row("time", f"about {would} of the night, in {took} here")
+        yield row("time", f"about {would} of the night, in {took} here")
     if night.not_rehearsed:
         tasks = count(night.not_rehearsed, "task")
-        yield _row(
+        yield row(
             "left", f"{tasks}, whose URL would be read here, output be fetched again, or provider be asked"
         )
-    yield _row("rehearsed", f"nothing was paid; {night.folder} can be removed")
-
-
-def _row(head: str, text: str) -> str:
-    return f"  {head:<9} {escape(text)}"
+    yield row("rehearsed", f"nothing was paid; {night.folder} can be removed")

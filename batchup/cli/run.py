@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchup.cli import EXIT_ACCOUNT, EXIT_DISK, EXIT_FAILED, EXIT_LIMIT, EXIT_USAGE, print_json, warn
+from batchup.cli import (
+    EXIT_ACCOUNT,
+    EXIT_DISK,
+    EXIT_FAILED,
+    EXIT_LIMIT,
+    EXIT_USAGE,
+    complain,
+    print_json,
+    warn,
+)
 from batchup.cli.options import Output, choosing, common, manifest_argument
 
 if TYPE_CHECKING:
@@ -185,7 +194,7 @@ class _Attended:
     def tell(self, outcome: "Outcome") -> None:
         """Tell how a run ended."""
         if outcome.fatal:
-            click.echo(outcome.fatal, err=True)
+            complain(outcome.fatal)
         if outcome.summary is not None and self.output.json:
             print_json(outcome.summary)
         elif outcome.summary is not None and not self.output.quiet:

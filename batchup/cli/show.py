@@ -10,7 +10,7 @@ from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_duration, format_usd
 from batchup.plan import Plan
 from batchup.summary import Summary
-from batchup.terminal import count, escape, program
+from batchup.terminal import count, program, row
 
 STOPPED = {
     "budget": "stopped by the budget",
@@ -40,32 +40,32 @@ def summary_lines(
     took = f"in {format_duration(summary.elapsed_s)}"
     yield _headline(summary, now or ("nothing to do" if idle else took))
     for reason, number in summary.skipped.items():
-        yield _row("skipped", f"{number:,}  {reason}")
+        yield row("skipped", f"{number:,}  {reason}")
     for kind, number in summary.failures.items():
-        yield _row("failed", f"{number:,}  {kind}")
+        yield row("failed", f"{number:,}  {kind}")
     for failure in summary.failed:
-        yield _row("", f"   {failure.input}: {failure.message}")
+        yield row("", f"   {failure.input}: {failure.message}")
     if tasks.failed > len(summary.failed):
-        yield _row(
+        yield row(
             "",
             f"   and {tasks.failed - len(summary.failed):,} more; {program()} ledger export {_file(manifest)} has all",
         )
     if summary.cost_usd.charged or summary.cost_usd.estimated:
-        yield _row("cost", _cost(summary))
+        yield row("cost", _cost(summary))
     if plan is not None and plan.unpriced and summary.stopped == "budget":
         unknown = count(plan.unpriced, "task")
-        yield _row(
+        yield row(
             "price",
             f"unknown beforehand for {unknown}: not begun under a budget; prices: in the manifest tells it",
         )
     if plan is not None and plan.orphaned:
-        yield _row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
-    yield _row("outputs", _place(manifest.output_dir))
-    yield _row("ledger", _place(manifest.ledger_path))
+        yield row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
+    yield row("outputs", _place(manifest.output_dir))
+    yield row("ledger", _place(manifest.ledger_path))
     if now.startswith("running") or not advice:
         return
     for number, command in enumerate(_advice(summary, manifest)):
-        yield _row("" if number else "next", command)
+        yield row("" if number else "next", command)
 
 
 def _advice(summary: Summary, manifest: Manifest) -> Iterator[str]:
@@ -107,10 +107,6 @@ def _cost(summary: Summary) -> str:
     if cost.reserved:
         text += f", {format_usd(Decimal(str(cost.reserved)))} reserved"
     return text if cost.budget is None else f"{text}, budget {format_usd(Decimal(str(cost.budget)))}"
-
-
-def _row(head: str, text: str) -> str:
-    return f"  {head:<9} {escape(text)}"
 
 
 def _place(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchup.cli import print_json, warn
+from batchup.cli import complain, print_json, warn
 from batchup.cli.options import Output, common, manifest_argument
 from batchup.errors import Fault, ManifestError
 from batchup.terminal import escape
@@ -130,7 +130,7 @@ def _watched(
     last: list[Outcome] = []
     ears = Ears(
         lambda: Progress(show=not output.quiet and is_terminal, color=output.color),
-        lambda text: click.echo(escape_lines(text), err=True),
+        complain,
         _shower(output, last, allow_programs=allow_programs),
     )
 
@@ -152,11 +152,6 @@ def _watched(
     return 128 + signum
 
 
-def escape_lines(text: str) -> str:
-    """Return *text* made harmless, line by line."""
-    return "\n".join(map(escape, text.split("\n")))
-
-
 def _shower(
     output: Output, last: "list[Outcome]", *, allow_programs: bool
 ) -> "Callable[[Manifest, Outcome], None]":
@@ -169,7 +164,7 @@ def _shower(
         last[:] = [outcome]
         warn(outcome.plan.warnings)
         if outcome.fatal:
-            click.echo(escape(outcome.fatal), err=True)
+            complain(outcome.fatal)
         if outcome.summary is not None and not output.quiet and not output.json:
             click.echo("\n".join(summary_lines(outcome.summary, job, outcome.plan)))
             sys.stdout.flush()

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from batchup.transport.addresses import is_loopback
+
 TOKEN_BYTES = 32
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]+)(?::\d{1,5})?")
@@ -146,16 +148,6 @@ async def harden(_request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.popall("Server", None)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether what binds to *host* can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _equal(one: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from anyio import to_thread
 from batchup.clock import Clock
 from batchup.dashboard.maker import Maker
 from batchup.media import HEAD_BYTES, sniff
-from batchup.report.picture import Job
+from batchup.report.picture import TYPES, Job
 from batchup.report.thumbnails import key
 
 SMALL_BYTES = 64_000
@@ -24,20 +24,6 @@ REST = 40
 
 MOST_REST_S = 60.0
 REMEMBERED = 10_000
-
-TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "BMP": "image/bmp",
-    "MP4": "video/mp4",
-    "MOV": "video/mp4",  # what a browser can play of it, it plays under this name
-    "WEBM": "video/webm",
-    "OGV": "video/ogg",
-}
-"""Formats that browsers show, none of which can hold a script, and what they are called there."""
 
 Stage = Literal["ready", "none", ""]
 """Whether a thumbnail is there, will never be, or may still come."""

@@ -76,13 +76,23 @@ def remember(manifest: Path, job: str, ledger: Path) -> None:
     try:
         file = _file(manifest, job)
         place = Place(to_text(str(_real(manifest))), to_text(job), to_text(str(_real(ledger))))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # One file a job, and its name its own while it is written: runs that begin at once do not meet.
-        new = file.with_name(f"{file.stem}.{os.getpid()}.new")
-        new.write_bytes(msgspec.json.encode(place))
-        new.replace(file)
+        keep(file, msgspec.json.encode(place))
     except (OSError, ValueError, RuntimeError) as error:
         _log.warning("cannot note where the ledger of %s is: %s", manifest, error)
+
+
+def keep(file: Path, data: bytes) -> None:
+    """Write a file of the state folder, which only its user may read: whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Its name is its own while it is written: runs that begin at once do not meet.
+    new = file.with_name(f"{file.stem}.{os.getpid()}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123 - by its number
+        stream.write(data)
+    new.replace(file)
 
 
 def _file(manifest: Path, job: str) -> Path:

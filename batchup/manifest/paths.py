@@ -9,6 +9,7 @@ from typing import Any
 from batchup.errors import Fault
 from batchup.manifest.syntax import Document, Loc
 from batchup.manifest.wording import found, nearest
+from batchup.secrecy import is_secret
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,10 +27,10 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
         name = match[1]
         if not match[0].endswith("}") or not _NAME.fullmatch(name):
             raise ValueError(f"{found(match[0])} is no variable; write ${{NAME}}")
-        if name.upper().startswith("FAL_"):
+        if is_secret(name):
             raise ValueError(f"${{{name}}} cannot stand in a path: FAL_* variables hold keys")
         if name not in environ:
-            near = nearest(name, [known for known in environ if not known.startswith("FAL_")])
+            near = nearest(name, [known for known in environ if not is_secret(known)])
             raise ValueError(f"the variable {name} is not set" + (f"; did you mean {near}?" if near else ""))
         return environ[name]
 

@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ from batchup.rehearsal.settings import Settings
 from batchup.rehearsal.tempo import Tempo
 from batchup.run import Options, Outcome, Reporter, run
 from batchup.source import to_path
+from batchup.summary import dollars
 
 Tell = Callable[[Plan], None]
 
@@ -214,8 +214,8 @@ def _night(outcome: Outcome, fal: Fal, staged: Manifest, folder: Path, wishes: W
         folder=str(folder),
         outputs=str(staged.output_dir),
         ledger=str(staged.ledger_path),
-        billed_usd=_dollars(fal.billed_usd),
-        estimated_usd=_dollars(plan.to_pay_usd),
+        billed_usd=dollars(fal.billed_usd),
+        estimated_usd=dollars(plan.to_pay_usd),
         unpriced=plan.unpriced,
         not_rehearsed=sum(step.reason == NOT_REHEARSED for step in later),
         accepted=len(fal.accepted),
@@ -224,8 +224,3 @@ def _night(outcome: Outcome, fal: Fal, staged: Manifest, folder: Path, wishes: W
         speed=wishes.speed,
         took_s=round((summary.elapsed_s if summary else 0) / wishes.speed, 2),
     )
-
-
-def _dollars(amount: Decimal) -> float:
-    """JSON has no decimals; a millionth of a dollar is below every price."""
-    return float(round(amount, 6))

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from batchup.source import Source
 from batchup.summary import Summary
 from batchup.task import Scalar
 
@@ -52,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """How people know the input: its URL, or its root and path."""
-        return self.url or (f"{self.root}/{self.path}" if self.root not in {"", "."} else self.path)
+        return Source(root=self.root, path=self.path, url=self.url).label
 
     @property
     def folder(self) -> str:

@@ -16,8 +16,19 @@ EDGE_PX = 320
 PREVIEW_PX = 2560
 QUALITY = 70
 PREVIEW_QUALITY = 86
-SHOWN = frozenset({"JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "MP4", "MOV", "WEBM", "OGV"})
-"""Formats that browsers show as they are (videos: if they know the codec)."""
+TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "MP4": "video/mp4",
+    "MOV": "video/mp4",  # what a browser can play of it, it plays under this name
+    "WEBM": "video/webm",
+    "OGV": "video/ogg",
+}
+"""Formats that browsers show, videos if they know the codec, none of which can hold a script, and what they are called there."""
 
 _WHITE_8, _WHITE_16 = 255, 65535
 
@@ -57,7 +68,7 @@ def make(job: Job) -> bool:
         media = probe(job.source)
         if media is None:
             return False
-        preview = media.format not in SHOWN
+        preview = media.format not in TYPES
         edge_px = PREVIEW_PX if preview else EDGE_PX
         image = _frame(job.source) if media.kind == "video" else _still(job.source, media, edge_px)
         if preview:
@@ -75,7 +86,7 @@ def shows(path: str) -> bool:
             found = sniff(file.read(HEAD_BYTES))
     except OSError:
         return False
-    return found in SHOWN
+    return found in TYPES
 
 
 def _still(path: str, media: Media, edge_px: int) -> Image.Image:

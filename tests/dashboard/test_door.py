@@ -7,9 +7,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from batchup.dashboard.door import Door, is_loopback
+from batchup.dashboard.door import Door
 from batchup.dashboard.server import open_dashboard
 from batchup.manifest import load
+from batchup.transport.addresses import is_loopback
 from tests.dashboard.visitor import visiting
 from tests.ledger.samples import task_id
 

@@ -138,12 +138,7 @@ class Endpoint:
             inference_s: How long it ran, by its own account; None where it gave none.
             fresh: Whether *age_s* counts from the submission, as it cannot for one of an earlier run.
         """
-        ends = (*self.ends_s, now_s)
-        counted = (
-            replace(self, since_s=ends[-KEPT_ENDS - 1], ends_s=ends[-KEPT_ENDS:])
-            if len(ends) > KEPT_ENDS
-            else replace(self, ends_s=ends)
-        )
+        counted = self._counted(now_s)
         seen_s = (before.age_s + age_s) / 2 if before.state else age_s
         if inference_s is not None and 0 < inference_s <= age_s:
             run_s = inference_s

@@ -22,9 +22,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from batchup.errors import RejectedError, TransientError
 from batchup.providers.local import worker as child
 from batchup.providers.local.memory import MemoryLimit
-
-SECRETS = "FAL_"
-"""Names of environment variables that begin so stay with the parent: a decoder has no use for a key."""
+from batchup.secrecy import without_secrets
 
 LAST_WORDS_BYTES = 4096
 END_S = 5.0
@@ -221,7 +219,7 @@ async def _start(home: str) -> _Worker:
     """
     # -P: the folder that batchup is run in may hold a file called json.py.
     command = [sys.executable, "-P", "-m", child.__name__, str(os.getpid())]
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(SECRETS)}
+    environment = without_secrets(os.environ)  # a decoder has no use for a key
     try:
         with anyio.CancelScope(shield=True):  # a process that nobody knows of would be left over
             process = await anyio.open_process(
