@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test check lint types bench soak screenshots clean help
+.PHONY: demo test torch check lint types bench soak screenshots clean help
 
 help:
 	@echo "make demo   upscale sample pictures and a video on this machine (installs what it needs)"
 	@echo "make test   the quick tests (installs what it needs)"
 	@echo "make check  lint, types and tests"
+	@echo "make torch  install PyTorch, so that make test tests local/torch, too"
 	@echo "make bench  measurements, side by side in one run"
 	@echo "make soak   long chaos runs"
 	@echo "make screenshots   the pictures in the README, from real runs"
@@ -37,6 +38,10 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto
+
+torch: $(READY)
+	@echo "installing PyTorch into $(VENV), for the tests of local/torch ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[torch]'
 
 lint: $(READY)
 	@$(BIN)/ruff check .

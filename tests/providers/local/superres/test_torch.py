@@ -14,7 +14,7 @@ from tests.providers.local.superres.nets import work_on
 from tests.providers.local.test_video import read
 from tests.videos import make_video
 
-REASON = "needs the extra torch, too heavy for everyday tests: pip install 'batchup[torch]'"
+REASON = "needs the extra torch, too heavy for everyday tests: make torch"
 torch = pytest.importorskip("torch", reason=REASON)
 if find_spec("spandrel") is None:
     pytest.skip(REASON, allow_module_level=True)
