@@ -30,7 +30,6 @@ from batchup.providers.base import Provider
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
 from batchup.provision import Tools, cores, open_provider, slots_of
-from batchup.retry import RetryPolicy
 from batchup.scribe import Scribe
 from batchup.source import Source
 from batchup.submission import Submissions
@@ -224,11 +223,11 @@ def _numbered(plan: Plan, model: str) -> Iterator[Numbered]:
 
 
 def _patience(means: Means, provider: Provider) -> Patience:
-    retry, gate = means.manifest.retry, means.gate
+    gate = means.gate
     outage = Outage(provider.reach, means.clock, gate.shutdown, gate.notices.waiting)
     return Patience(
         means.record,
-        RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier),
+        means.manifest.retry.policy,
         means.clock,
         gate.shutdown,
         frozenset({"complete", "find"} if provider.durable else ()),

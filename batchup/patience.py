@@ -1,7 +1,7 @@
 """Trying again what is free, and waiting: never longer than until the run is asked to end."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from batchup import events
@@ -54,7 +54,7 @@ class Patience:
                     raise LeftError(str(error), kind=error.kind) from error
             except RateLimitedError as error:
                 waits += 1
-                await self._wait_for(job, step, error, tries, self.limited_s(waits, error))
+                await self._wait_for(job, step, error, tries, self.policy.limited_s(waits, error))
             except TransientError as error:
                 tries += 1
                 await self._wait_for(job, step, error, tries, self.policy.wait_s(tries, error))
@@ -92,7 +92,3 @@ class Patience:
         """Raise LeftError if nothing more may be started: the task stays as it is, for the next run."""
         if self.shutdown.draining:
             raise LeftError("the run ends before it was started", kind="not_started")
-
-    def limited_s(self, waits: int, error: TransientError) -> float:
-        """Return how long to wait where somebody asks for it, in seconds, however often that was."""
-        return replace(self.policy, attempts=waits + 1).wait_s(waits, error) or 0.0

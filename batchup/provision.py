@@ -20,7 +20,6 @@ from batchup.providers.guard import Guarded
 from batchup.providers.local.pool import Pool
 from batchup.providers.local.provider import LocalProvider
 from batchup.providers.plugin import SLOTS, Supplies
-from batchup.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from batchup.transport import Transport
@@ -162,18 +161,17 @@ async def _open_fal(tools: Tools) -> AsyncIterator[Provider]:
     from batchup.transport.addresses import is_loopback
 
     manifest, clock = tools.manifest, tools.clock
-    fal, retry = manifest.fal, manifest.retry
+    fal = manifest.fal
     settings = Settings.from_environment(tools.environment)
     assert tools.transport is not None
 
     async with open_api(settings, connect_s=manifest.timeouts.connect_s, clock=clock) as api:
         queue = Queue(api)
         async with open_poller(queue.status, clock) as poller:
-            policy = RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier)
             yield FalProvider(
                 queue,
                 poller,
-                Storage(api, retry=policy, clock=clock, stall_s=manifest.timeouts.stall_s),
+                Storage(api, retry=manifest.retry.policy, clock=clock, stall_s=manifest.timeouts.stall_s),
                 Platform(api, clock),
                 tools.transport,
                 tools.pool,

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchup.errors import TransientError
 
@@ -35,3 +35,10 @@ class RetryPolicy:
         # The exponent is capped because 2.0**1024 overflows a float.
         ceiling_s = min(self.max_s, self.initial_s * self.multiplier ** min(attempt - 1, 64))
         return max(self.uniform(0.0, ceiling_s), error.retry_after_s or 0.0)
+
+    def limited_s(self, waits: int, error: TransientError) -> float:
+        """Return seconds to wait where somebody asked for it for the *waits*-th time (from 1).
+
+        That is waiting, not failing: it is never given up.
+        """
+        return replace(self, attempts=waits + 1).wait_s(waits, error) or 0.0

@@ -152,7 +152,7 @@ class Submissions:
             except RateLimitedError as error:
                 # Waiting, not failing: it counts for nothing.
                 waits += 1
-                await self._again(job, error, number, self.patience.limited_s(waits, error))
+                await self._again(job, error, number, self.patience.policy.limited_s(waits, error))
             except RunFailedError as error:
                 number, tries = self.number(job.task), tries + 1
                 await self._again(job, error, number, self.patience.policy.wait_s(tries, error))

@@ -35,3 +35,11 @@ def test_a_server_that_says_how_long_is_believed():
     policy = RetryPolicy(uniform=upper, initial_s=1)
 
     assert policy.wait_s(1, TransientError("", kind="x", retry_after_s=30)) == 30
+
+
+def test_who_is_asked_to_wait_waits_longer_each_time_and_is_never_given_up():
+    policy = RetryPolicy(attempts=1, initial_s=1, max_s=8, multiplier=2, uniform=upper)
+
+    waits = [policy.limited_s(number, TransientError("", kind="x")) for number in range(1, 7)]
+
+    assert waits == [1, 2, 4, 8, 8, 8]

@@ -64,10 +64,8 @@ async def _asked(job: "Manifest") -> "list[Answer]":
     from batchup.history import History
     from batchup.ledger import open_ledger
     from batchup.providers.fal.account import open_account
-    from batchup.retry import RetryPolicy
 
-    clock, retry = SystemClock(), job.retry
-    policy = RetryPolicy(retry.attempts, retry.initial_s, retry.max_s, retry.multiplier)
+    clock = SystemClock()
     async with open_ledger(job.ledger_path, create=False) as ledger:
         history = await to_thread.run_sync(lambda: History(ledger.read_line).fold(ledger.replay()))
         if not in_flight(history):
@@ -77,7 +75,7 @@ async def _asked(job: "Manifest") -> "list[Answer]":
             if asks_fal(history):
                 account = open_account(os.environ, connect_s=job.timeouts.connect_s, clock=clock)
                 queue = (await stack.enter_async_context(account)).queue
-            asking = Cancellation(history, queue, policy, clock)
+            asking = Cancellation(history, queue, job.retry.policy, clock)
             return [answer async for answer in asking.answers()]
 
 

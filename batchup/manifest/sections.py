@@ -24,6 +24,7 @@ from batchup.manifest.fields import (
     standard,
 )
 from batchup.manifest.wording import found
+from batchup.retry import RetryPolicy
 from batchup.task import Scalar
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+")
@@ -182,6 +183,11 @@ class Retry(Section):
     """Longest wait before any attempt."""
     multiplier: Annotated[float, Field(ge=1, le=100)] = 2.0
     """How much longer each wait may be than the one before it."""
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """What decides it."""
+        return RetryPolicy(self.attempts, self.initial_s, self.max_s, self.multiplier)
 
 
 class Timeouts(Section):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -239,13 +239,14 @@ class Storage:
                 return await call()
             except RateLimitedError as error:
                 waits += 1
-                wait_s = replace(self._retry, attempts=waits + 1).wait_s(waits, error)
+                wait_s = self._retry.limited_s(waits, error)
             except TransientError as error:
                 tries += 1
-                wait_s = self._retry.wait_s(tries, error)
-                if wait_s is None:
+                next_s = self._retry.wait_s(tries, error)
+                if next_s is None:
                     raise
-            await self._clock.sleep(wait_s or 0.0)
+                wait_s = next_s
+            await self._clock.sleep(wait_s)
 
 
 def _name(content_type: str) -> str:
