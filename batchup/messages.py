@@ -119,8 +119,12 @@ class Messages:
 
     def ended(self, summary: Summary, fatal: str = "") -> None:
         """Announce the end of the run, but not to whoever ended it, nor where nothing was to be done."""
-        if summary.stopped != "interrupted" and (summary.stopped or self._ended):
-            self._send(ending(self._manifest, summary, fatal))
+        if _is_news(summary, self._ended):
+            self.announce(summary, fatal)
+
+    def announce(self, summary: Summary, fatal: str = "") -> None:
+        """Announce how a run has ended."""
+        self._send(ending(self._manifest, summary, fatal))
 
     def _failing(self) -> Message:
         money = self._history.money
@@ -142,6 +146,27 @@ class Messages:
             self._tell(
                 f"the message to notify.{number} ({masked(address)}) was not sent: {why}; the run is not concerned"
             )
+
+
+def _is_news(summary: Summary, tasks: int) -> bool:
+    return summary.stopped != "interrupted" and bool(summary.stopped or tasks)
+
+
+async def announce(
+    manifest: Manifest, summary: Summary, fatal: str, tasks: int, tell: Callable[[str], None]
+) -> None:
+    """Announce the end of a run that has not announced it itself; by the same rules.
+
+    Args:
+        manifest: Of the job.
+        summary: At the end.
+        fatal: What made further work useless.
+        tasks: How many there were to be run.
+        tell: See :func:`open_messages`.
+    """
+    async with open_messages(manifest, tell) as messages:
+        if _is_news(summary, tasks):
+            messages.announce(summary, fatal)
 
 
 @asynccontextmanager

@@ -53,7 +53,7 @@ async def run(
                     Session(manifest, options, reporter, clock, bell, shutdown, messages)
                 )
             options.ended(outcome)
-            if outcome.summary is not None:
+            if outcome.summary is not None and options.announces:
                 messages.ended(outcome.summary, outcome.fatal)
             return outcome
     except BaseExceptionGroup as group:

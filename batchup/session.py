@@ -59,6 +59,7 @@ class Options:
         no_wait: Whether the run ends when its window closes, instead of sleeping till the next opening.
         confirm: Is shown the plan before anything is run, and the history; nothing is if it answers False.
         ended: Is shown how the run ended, before that is announced to anybody.
+        announces: Whether the end is announced to the manifest's addresses; not where more is to follow.
         environment: Holds accounts' keys, and where their platforms are.
         cluster: Address of a cluster's scheduler, instead of the manifest's; none is used for a rehearsal.
         stands_for: What is planned, where the run is a rehearsal: the manifest is the same then, with its outputs and
@@ -72,6 +73,7 @@ class Options:
     no_wait: bool = False
     confirm: Callable[[Plan, History], bool] = lambda _plan, _history: True
     ended: Callable[["Outcome"], None] = lambda _outcome: None
+    announces: bool = True
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     cluster: str = ""
     stands_for: Manifest | None = None

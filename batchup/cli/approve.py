@@ -25,12 +25,18 @@ class Attended(Protocol):
     """Runs a job with somebody in front of it."""
 
     def run(
-        self, options: "Options", *, is_approved: Callable[["Plan"], bool] = ..., tells: bool = ...
+        self, options: "Options", *, agrees: Callable[["Plan"], bool] | None = ..., tells: bool = ...
     ) -> "Outcome":
-        """Run once, to the end; plans that are approved are not asked about; *tells* whether the end is told."""
+        """Run once, to the end.
+
+        *agrees* decides about the plan, in place of asking; *tells*: whether the end is told.
+        """
 
     def tell(self, outcome: "Outcome") -> None:
         """Tell how a run ended."""
+
+    def announce(self, outcome: "Outcome") -> None:
+        """Announce how a run ended that has not announced it itself."""
 
 
 def approved(
@@ -45,27 +51,41 @@ def approved(
         yes: Whether the rest is approved already.
         output: How to speak.
     """
-    # One document is all that --json prints: that of the last run.
-    outcome = attended.run(options, tells=not output.json)
+    # One document is all that --json prints: that of the last run. Likewise one end is announced: the command's.
+    outcome = attended.run(replace(options, announces=False), tells=not output.json)
     choice = replace(options.choice, sample=None)
-    rest = None if _is_over(outcome) else _rest(manifest, choice)
-    if rest is None or not rest.to_run or not (yes or _asked(manifest, _words(rest), quiet=output.quiet)):
-        if output.json:
-            attended.tell(outcome)
-        return outcome
-    shown_usd, shown = rest.to_pay_usd, rest.to_run
-    return attended.run(
-        replace(options, choice=choice),
-        is_approved=lambda plan: plan.to_pay_usd <= shown_usd and plan.to_run <= shown,
-    )
+    while (rest := _rest(manifest, outcome, choice)) is not None:
+        if not (yes or _asked(manifest, _words(rest), quiet=output.quiet)):
+            break
+        end = attended.run(replace(options, choice=choice), agrees=None if yes else _covers(rest))
+        if end.summary is not None:
+            return end
+        click.echo("by now the rest is more than that", err=True)
+    if output.json:
+        attended.tell(outcome)
+    attended.announce(outcome)
+    return outcome
+
+
+def _covers(rest: "Plan") -> Callable[["Plan"], bool]:
+    """Return what tells whether a plan asks for no more than *rest* did, of which only the numbers are kept."""
+    usd, tasks, unpriced, again = rest.to_pay_usd, rest.to_run, rest.unpriced, rest.again
+
+    def covers(plan: "Plan") -> bool:
+        is_cheaper = plan.to_pay_usd <= usd and plan.unpriced <= unpriced
+        return is_cheaper and plan.to_run <= tasks and plan.again <= again
+
+    return covers
 
 
 def _is_over(outcome: "Outcome") -> bool:
     return outcome.summary is None or outcome.signum is not None or bool(outcome.fatal)
 
 
-def _rest(manifest: "Manifest", choice: "Choice") -> "Plan":
-    """Return what a run would do now."""
+def _rest(manifest: "Manifest", sample: "Outcome", choice: "Choice") -> "Plan | None":
+    """Return what a run would do now; None for nothing, and where the sample's end is the end of it."""
+    if _is_over(sample):
+        return None
     from batchup.catalogue import Catalogue
     from batchup.history import History
     from batchup.ledger import open_view
@@ -74,14 +94,18 @@ def _rest(manifest: "Manifest", choice: "Choice") -> "Plan":
     with open_view(manifest.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
         catalogue = Catalogue(manifest, experience=history.experience)
-        return survey(manifest, history, choice, datetime.now(UTC), catalogue=catalogue)
+        rest = survey(manifest, history, choice, datetime.now(UTC), catalogue=catalogue)
+        return rest if rest.to_run else None
 
 
 def _words(rest: "Plan") -> str:
     price = format_usd(rest.to_pay_usd) if rest.to_pay_usd else "nothing"
     unknown = f" and {count(rest.unpriced, 'task')} of unknown price" if rest.unpriced else ""
-    tasks = count(rest.to_run, "task")
-    return f"The rest: {tasks} for {price}{unknown}. Go on?"
+    again = (
+        f" (of these, {count(rest.again, 'input')} that {'is' if rest.again == 1 else 'are'} done would be paid for"
+        f" again, for {format_usd(rest.again_usd)})"
+    )
+    return f"The rest: {count(rest.to_run, 'task')} for {price}{unknown}{again if rest.again else ''}. Go on?"
 
 
 def _asked(manifest: "Manifest", question: str, *, quiet: bool) -> bool:

@@ -138,14 +138,14 @@ class _Attended:
         self,
         options: "Options",
         *,
-        is_approved: Callable[["Plan"], bool] = lambda _: False,
+        agrees: Callable[["Plan"], bool] | None = None,
         tells: bool = True,
     ) -> "Outcome":
         """Run once, to the end.
 
         Args:
             options: Of the run.
-            is_approved: Tells whether a plan was agreed to before.
+            agrees: Decides about the plan in place of the person, who has been asked already.
             tells: Whether the end is told.
         """
         import anyio
@@ -157,7 +157,9 @@ class _Attended:
 
         def confirm(plan: "Plan", history: "History") -> bool:
             progress.found()
-            return self._agrees(plan, history, options, is_approved=is_approved(plan))
+            self._foretell(plan, history, options)
+            _spare_collector()
+            return agrees(plan) if agrees else self._agrees(plan, history)
 
         asked = replace(options, confirm=confirm, ended=self.tell if tells else lambda _: None)
 
@@ -172,8 +174,7 @@ class _Attended:
 
         return anyio.run(execute)
 
-    def _agrees(self, plan: "Plan", history: "History", options: "Options", *, is_approved: bool) -> bool:
-        from batchup.cli.agree import agrees
+    def _foretell(self, plan: "Plan", history: "History", options: "Options") -> None:
         from batchup.cli.outlook import foretold, look_ahead
 
         warn(plan.warnings)
@@ -188,8 +189,11 @@ class _Attended:
             )
             for line in foretold(outlook, asks=sys.stderr.isatty()):
                 click.echo(line, err=True)
-        _spare_collector()
-        return agrees(plan, history, yes=self.yes or is_approved)
+
+    def _agrees(self, plan: "Plan", history: "History") -> bool:
+        from batchup.cli.agree import agrees
+
+        return agrees(plan, history, yes=self.yes)
 
     def tell(self, outcome: "Outcome") -> None:
         """Tell how a run ended."""
@@ -201,6 +205,20 @@ class _Attended:
             from batchup.cli.show import summary_lines
 
             click.echo("\n".join(summary_lines(outcome.summary, self.job, outcome.plan)))
+
+    def announce(self, outcome: "Outcome") -> None:
+        """Announce how a run ended that has not announced it itself."""
+        if outcome.summary is None:
+            return
+        import anyio
+
+        from batchup.messages import announce
+        from batchup.terminal import escape
+
+        def tell(text: str) -> None:
+            click.echo(escape(text), err=True)
+
+        anyio.run(announce, self.job, outcome.summary, outcome.fatal, outcome.plan.to_run, tell)
 
 
 def _spare_collector() -> None:
