@@ -21,6 +21,7 @@ from batchup.ledger.lock import holder
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes
 from batchup.models import FAL
+from batchup.processors import cores
 from batchup.providers.fal.answers import failure
 from batchup.version import __version__
 
@@ -69,8 +70,7 @@ EXTRAS: Mapping[str, Extra] = {
 
 def machine() -> Iterator[Finding]:
     """Yield what batchup runs on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    system = f"{platform.system()} {platform.release()} on {platform.machine()}, {cores} cores"
+    system = f"{platform.system()} {platform.release()} on {platform.machine()}, {cores()} cores"
     yield Finding("machine", "ok", f"batchup {__version__}, Python {platform.python_version()}, {system}")
 
 

@@ -26,10 +26,11 @@ from batchup.models.base import LocalModel
 from batchup.outage import Outage
 from batchup.patience import Patience, Record
 from batchup.plan import Action, Plan
+from batchup.processors import cores
 from batchup.providers.base import Provider
 from batchup.providers.local.memory import machine_memory_bytes
 from batchup.providers.local.pool import open_pool
-from batchup.provision import Tools, cores, open_provider, slots_of
+from batchup.provision import Tools, open_provider, slots_of
 from batchup.scribe import Scribe
 from batchup.source import Source
 from batchup.submission import Submissions

@@ -1,6 +1,5 @@
 """From a provider's name to a provider that works."""
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.models import FAL, LOCAL, PROVIDERS
 from batchup.models.base import FalModel
+from batchup.processors import cores
 from batchup.providers.base import Provider, Upload
 from batchup.providers.guard import Guarded
 from batchup.providers.local.pool import Pool
@@ -68,13 +68,6 @@ def slots_of(provider: str) -> int:
     if provider in PROVIDERS:
         return cores() if provider == LOCAL else SLOTS
     return plugins.installed().provider(provider).slots
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 async def live_prices(

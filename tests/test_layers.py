@@ -60,6 +60,7 @@ LAYERS = [
         "digest",
         "terminal",
         "secrecy",
+        "processors",
         "version",
         "approval",
     ],

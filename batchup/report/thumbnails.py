@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from batchup.disk import make_folders, translated
+from batchup.processors import cores
 from batchup.report.picture import EDGE_PX, Job, make, weigh
 
 MOST_BYTES = 1 << 30
@@ -83,7 +84,7 @@ def _each(jobs: deque[Job], *, alone: bool = False) -> Iterator[int]:
     while jobs:
         running: _Running = {}
         try:
-            yield from _pooled(jobs, running, 1 if alone else min(MOST_WORKERS, os.cpu_count() or 1))
+            yield from _pooled(jobs, running, 1 if alone else min(MOST_WORKERS, cores()))
         except BrokenProcessPool:
             suspects = deque(job for job, _ in running.values())
             if alone:

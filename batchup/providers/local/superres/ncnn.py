@@ -3,8 +3,6 @@
 Source: https://github.com/Tencent/ncnn/wiki/use-ncnn-with-python-pybind11-binding and Real-ESRGAN-ncnn-vulkan, read 2026-11.
 """
 
-import os
-
 import ncnn
 import numpy as np
 
@@ -14,6 +12,7 @@ from batchup.models.local.ncnn_video import NcnnVideoParams
 from batchup.models.superres import ncnn as engine
 from batchup.models.superres.graph import Graph
 from batchup.models.superres.weights import Files, WeightsError
+from batchup.processors import cores
 from batchup.providers.local.superres import picture, video
 from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import LEAST_PX, OutOfMemory, Planes
@@ -47,7 +46,7 @@ class NcnnNetwork:
         self.scale = graph.scale
         self.overlap_px = engine.overlap_px(graph)
         self.tile_px = _tile_px(graph, gpu)
-        threads = _cores()
+        threads = cores()
         self.device = (
             f"{files.name} on {_gpu_name(gpu)} by Vulkan"
             if gpu is not None
@@ -130,7 +129,3 @@ def _tile_px(graph: Graph, gpu: int | None) -> int:
         if heap_mb
         else LEAST_PX * 2
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

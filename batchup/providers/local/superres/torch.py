@@ -1,6 +1,5 @@
 """Networks by torch, on a GPU or on the processor: the work of ``local/torch`` and ``local/torch-video``."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from batchup.errors import RejectedError
 from batchup.models.local.torch import MODEL, TorchParams
 from batchup.models.local.torch_video import TorchVideoParams
 from batchup.models.superres.weights import Files, WeightsError
+from batchup.processors import cores
 from batchup.providers.local.superres import checkpoint, picture, spandrel, video
 from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import OutOfMemory, Planes
@@ -107,7 +107,6 @@ def _tile_px(model: "spandrel.ImageModelDescriptor[Any]", place: torch.device) -
 
 def _name(place: torch.device, kind: torch.dtype) -> str:
     if place.type == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return f"the processor, {cores} threads"
+        return f"the processor, {cores()} threads"
     precision = str(kind).removeprefix("torch.")
     return f"{torch.cuda.get_device_name(place) if place.type == 'cuda' else 'the GPU (Metal)'}, {precision}"

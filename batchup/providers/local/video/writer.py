@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from batchup.errors import RejectedError
 from batchup.models.codecs import MUXERS, Codec, Pixels
+from batchup.processors import cores
 from batchup.providers.local.video import tags as video_tags
 from batchup.providers.local.video import tracks
 from batchup.providers.local.video.colours import Colours, hdr_options
@@ -280,8 +281,7 @@ def _aspect(source: VideoStream, first: VideoFrame, size: tuple[int, int]) -> An
 
 def _threaded(encoding: Encoding, context: Any, own: list[str]) -> dict[str, str]:
     """Return the encoder's options, with its threads and its *own* parameters; sets the context's threads."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(MAX_THREADS, cores)
+    threads = min(MAX_THREADS, cores())
     name = encoding.codec.name
     context.thread_count = threads
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints what it does; 1 is errors only
