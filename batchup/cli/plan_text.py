@@ -9,7 +9,7 @@ from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes, format_usd
 from batchup.plan import TO_RUN, Action, Plan, Step
-from batchup.terminal import columns, count, row, shorten, table
+from batchup.terminal import columns, count, display_width, escape, row, shorten, table
 
 EXAMPLES = 3
 """Names of what is left out for one reason."""
@@ -104,10 +104,30 @@ def _table(plan: Plan, numbers: Sequence[int], history: History, outlook: Outloo
     rows = [
         _cells(plan.steps[number], outlook.coverage.waiting.get(number, ""), history) for number in numbers
     ]
-    left_out = {"output"} if room is not None and room < WIDE else set()
-    left_out |= {head for head in ("model", "time") if len({row[heads.index(head)] for row in rows}) == 1}
+    left_out = {head for head in ("model", "time") if len({row[heads.index(head)] for row in rows}) == 1}
+    if room is not None and room < WIDE:
+        left_out |= _spared(rows, heads)
     kept = [place for place, head in enumerate(heads) if head not in left_out]
-    return table([[row[place] for place in kept] for row in rows], [heads[place] for place in kept], room)
+    heads, rows = [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
+    return table(rows if room is None else _curt(rows, heads, room), heads, room)
+
+
+def _spared(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> set[str]:
+    """Return the columns that give way to names on a small screen: the totals below tell what they would."""
+    is_free = {row[heads.index("price")] for row in rows} <= {"", "free"}
+    return {"output", "time"} | ({"price"} if is_free else set())
+
+
+def _curt(rows: Sequence[Sequence[str]], heads: Sequence[str], room: int) -> list[list[str]]:
+    """Return *rows* with reasons that take no more than two fifths of *room* columns, if names need the rest."""
+    cells = [[escape(cell) for cell in row] for row in rows]
+    widths = [max(map(display_width, column)) for column in zip(heads, *cells, strict=True)]
+    what = heads.index("what")
+    others = sum(widths) - widths[what] + 2 * (len(heads) - 1)
+    most = max(room * 2 // 5, room - others)
+    return [
+        [shorten(cell, most) if place == what else cell for place, cell in enumerate(row)] for row in cells
+    ]
 
 
 def _cells(step: Step, waits: str, history: History) -> list[str]:

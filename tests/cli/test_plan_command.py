@@ -232,6 +232,33 @@ def test_the_table_fits_the_terminal_whatever_the_names(job, monkeypatch, column
     assert table[1].endswith("0.080 USD")
 
 
+def test_names_keep_the_room_of_a_small_terminal_whatever_else_is_known(tmp_path, call, monkeypatch):
+    job = Job(tmp_path, call, "model: local/lanczos")
+    name = "as phones name pictures, with " + "a long story of every kind " * 3
+    for number in range(3):
+        job.photo(f"{number}/{name}.png", 16 + number)
+        job.photo(f"{number}/copy of {name}.png", 16 + number)
+    call("run", job.file, "--limit", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    table = job.text().split("\n\n")[0].splitlines()
+
+    assert table[0].split() == ["input", "what"]
+    assert table[0].index("what") >= 48
+    assert max(map(display_width, table)) <= 80
+    assert "same contents" in table[-1]
+
+
+def test_a_reason_is_told_whole_where_names_leave_it_room(job, monkeypatch):
+    job.photo("a.png")
+    job.remember(a=(submitting, failed("content_policy_violation")))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert "failed before: content_policy_violation; tried again" in job.text("--retry-failed")
+
+
 def test_what_is_skipped_fits_the_terminal_too(job, monkeypatch):
     for name in HARD:
         (job.photo("x.png").parent / name).with_suffix(".txt").write_text("no picture")
