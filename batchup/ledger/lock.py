@@ -12,9 +12,15 @@ from filelock import FileLock, Timeout, UnixFileLock
 from batchup.errors import LedgerError
 from batchup.ledger.disk import explained
 
+LINGER_S = 1.0
+"""How long the lock of a process that is gone is waited for. A child that a killed run was just about to start has
+it too, for the milliseconds until it is another program."""
+
+_POLL_S = 0.01
+
 
 def acquire(path: Path) -> FileLock:
-    """Take the lock of the ledger *path*, at once or not at all.
+    """Take the lock of the ledger *path*, at once or not at all; only one whose holder is gone is waited for a moment.
 
     The lock belongs to the process and is known by the file ``PATH.lock``, which stays. That file tells who holds it,
     for the message of the one who is refused; what a dead holder left there means nothing. A child that is forked
@@ -31,7 +37,12 @@ def acquire(path: Path) -> FileLock:
     lock = FileLock(_file(path), thread_local=False)
     with explained(path):
         try:
-            lock.acquire(blocking=False)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                if _named(path):
+                    raise
+                lock.acquire(timeout=LINGER_S, poll_interval=_POLL_S)
         except Timeout:
             raise LedgerError(
                 f"{path}: in use by another run, {_holder(path)}; wait until it has ended, or stop it"
@@ -88,13 +99,18 @@ def _sign(path: Path, text: str) -> None:
 
 
 def _holder(path: Path) -> str:
+    return _named(path) or "which has only just begun"
+
+
+def _named(path: Path) -> str | None:
+    """Return who holds the lock, as its file tells; None where it names nobody, or one who is gone."""
     try:
         note = json.loads(_file(path).read_text())
         pid, host = int(note["pid"]), str(note["host"])
     except (OSError, ValueError, TypeError, KeyError):
-        return "which has only just begun"
+        return None
     if host == socket.gethostname() and not _is_alive(pid):
-        return "which has only just begun"
+        return None
     return f"process {pid} on {host}"
 
 

@@ -118,8 +118,11 @@ def ledger(groups: list[list[Event]]) -> bytes:
     return b"".join(ledger_format.encode([encode(event) for event in group]) for group in groups)
 
 
-def start(code: str, *arguments: Path | str) -> Any:
+def start(code: str, *arguments: Path | str | float, **more: Any) -> Any:
     """Start Python on *code*, with pipes."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **more,
     )

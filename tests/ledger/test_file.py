@@ -1,5 +1,7 @@
 import os
+import signal
 import socket
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -290,6 +292,39 @@ async def test_a_second_run_is_refused_with_the_holder_and_let_in_when_it_is_kil
 
         holder.kill()
     assert await opened(path) == []
+
+
+# By flock itself: filelock gives up its locks in what is forked by Python, but not in what starts a program.
+DIES_AND_LEAVES_A_CHILD = """
+import fcntl, json, os, signal, socket, sys, time
+
+file = open(sys.argv[1] + ".lock", "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), file=file, flush=True)
+if os.fork() == 0:
+    time.sleep(float(sys.argv[2]))
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("child_s", "is_let_in"), [(0.3, True), (30, False)], ids=["an instant", "longer"])
+async def test_a_child_that_outlives_a_killed_run_by_an_instant_keeps_nobody_out(
+    tmp_path, child_s, is_let_in
+):
+    path = tmp_path / "job.jsonl"
+    with start(DIES_AND_LEAVES_A_CHILD, path, child_s, start_new_session=True) as holder:
+        holder.wait()
+
+        try:
+            if is_let_in:
+                assert await opened(path) == []
+            else:
+                with pytest.raises(LedgerError, match="in use by another run, which has only just begun"):
+                    await opened(path)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(holder.pid, signal.SIGKILL)
 
 
 async def test_what_a_dead_holder_left_in_the_lock_file_means_nothing(tmp_path):
