@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,6 @@ class Piece:
     def __init__(self, file: Path, known: Stamp, start: int, size_bytes: int) -> None:
         self.file, self.known, self.start, self.size_bytes = file, known, start, size_bytes
         self.error: OSError | RejectedError | None = None
-        self.tell: Callable[[int], None] = lambda _: None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         at, end = self.start, self.start + self.size_bytes
@@ -85,7 +84,6 @@ class Piece:
                 raise
             for sent in range(0, len(data), SEND_BYTES):
                 yield data[sent : sent + SEND_BYTES]
-                self.tell(at + min(sent + SEND_BYTES, len(data)))
             at += len(data)
 
     def _read(self, at: int, size_bytes: int) -> bytes:

@@ -25,8 +25,6 @@ from batchup.retry import RetryPolicy
 from batchup.transport.addresses import is_loopback
 
 T = TypeVar("T")
-Tell = Callable[[float], None]
-"""Called now and then with the part of a file that was sent, 0.0 to 1.0; it goes back where a part is sent again."""
 
 SINGLE_BYTES = 100_000_000
 """The most that is sent in one request. fal takes up to 100 MB."""
@@ -40,7 +38,7 @@ _UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class Stored:
     """A file on the storage.
 
     Attributes:
@@ -59,14 +57,11 @@ class _File:
     path: Path
     known: Stamp
     headers: Mapping[str, str]
-    tell: Tell
     contents: bytes | None
 
     def piece(self, start: int, size_bytes: int) -> Piece:
-        """Return a part of it, which tells how far the whole has come."""
-        piece = Piece(self.path, self.known, start, size_bytes)
-        piece.tell = lambda sent: self.tell(sent / self.known.size_bytes)
-        return piece
+        """Return a part of it."""
+        return Piece(self.path, self.known, start, size_bytes)
 
 
 @dataclass(slots=True)
@@ -75,7 +70,7 @@ class _Flight:
 
     one: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
     waiting: int = 0
-    upload: Upload | None = None
+    stored: Stored | None = None
 
 
 class Storage:
@@ -101,16 +96,14 @@ class Storage:
         *,
         content_type: str,
         keep_s: float,
-        tell: Tell = lambda _: None,
         read: Opened | None = None,
-    ) -> Upload:
+    ) -> Stored:
         """Bring *file* to the storage. Its name stays here.
 
         Args:
             file: To read.
             content_type: What it is: ``image/png``.
             keep_s: How long it stays there, in seconds.
-            tell: See :data:`Tell`.
             read: What was read of *file* already.
 
         Raises:
@@ -130,11 +123,10 @@ class Storage:
             ).decode(),
         }
         bring = self._whole if known.size_bytes <= SINGLE_BYTES else self._in_parts
-        url = await bring(_File(file, known, headers, tell, contents))
-        tell(1.0)
-        return Upload(url, expires_at)
+        url = await bring(_File(file, known, headers, contents))
+        return Stored(url, expires_at)
 
-    async def once(self, sha256: str, upload: Callable[[], Awaitable[Upload]]) -> Upload:
+    async def once(self, sha256: str, upload: Callable[[], Awaitable[Stored]]) -> Stored:
         """Do *upload* once for all who ask for the same contents at the same time.
 
         Whoever comes first does it; should that fail or be cancelled, the next one does. Nothing is remembered when
@@ -148,9 +140,9 @@ class Storage:
         flight.waiting += 1
         try:
             async with flight.one:
-                if flight.upload is None:
-                    flight.upload = await upload()
-                return flight.upload
+                if flight.stored is None:
+                    flight.stored = await upload()
+                return flight.stored
         finally:
             flight.waiting -= 1
             if not flight.waiting:
