@@ -407,22 +407,6 @@ def test_only_strong_validators_are_kept(headers, expected):
     assert validator(headers) == expected
 
 
-@pytest.mark.parametrize("announced", [True, False], ids=["announced", "not announced"])
-async def test_what_is_too_large_is_rejected(announced, tmp_path):
-    async def sends(request):
-        if announced:
-            return web.Response(body=BODY)
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(BODY)
-        return response
-
-    with pytest.raises(RejectedError, match="larger than 1,000 bytes") as met:
-        await fetch(sends, tmp_path / "part", max_bytes=1000)
-
-    assert met.value.kind == "url_too_large"
-
-
 async def test_an_error_of_the_own_disk_is_not_taken_for_one_of_the_network(tmp_path):
     with pytest.raises(FileNotFoundError):
         await fetch(Shelf(), tmp_path / "missing" / "part")

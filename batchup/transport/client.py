@@ -41,13 +41,7 @@ class _Order:
     url: str
     target: Path
     allow_private: bool
-    max_bytes: int | None
     tell: Tell
-
-    def check_size(self, size_bytes: int, label: str) -> None:
-        if self.max_bytes is not None and size_bytes > self.max_bytes:
-            msg = f"{label}: larger than {self.max_bytes:,} bytes, the most that is taken"
-            raise RejectedError(msg, kind="url_too_large")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,6 @@ class Transport:
         target: Path,
         *,
         allow_private: bool = False,
-        max_bytes: int | None = None,
         tell: Tell | None = None,
     ) -> None:
         """Bring *url* to *target*, which is overwritten.
@@ -89,15 +82,14 @@ class Transport:
             target: In a folder that exists. One download at a time.
             allow_private: Whether it, or a redirect, may lead to an address of a private network. Behind a proxy,
                 which resolves names itself, names are checked only as far as they resolve here too.
-            max_bytes: What is larger is rejected.
             tell: See :data:`Tell`.
 
         Raises:
             TransientError: It may work next time: no connection, a stall, a cut, a server's error.
-            RejectedError: It will not: no such file, no access, a private address, too large.
+            RejectedError: It will not: no such file, no access, a private address.
             OSError: *target* cannot be written.
         """
-        order = _Order(url, target, allow_private, max_bytes, tell or (lambda _: None))
+        order = _Order(url, target, allow_private, tell or (lambda _: None))
         kept = self._parts.pop(target, None)
         if kept and kept.url == url and kept.size_bytes <= await aside(_size_bytes, target):
             self._keep(target, kept)
@@ -151,12 +143,10 @@ class Transport:
         """Write an answer's body behind *part*, and remember how to continue, should it be cut."""
         size = part.size_bytes
         total = total_bytes(answer.headers, size)
-        order.check_size(total or 0, label)
         known = part.validator or validator(answer.headers)
         # At once: what was remembered of an earlier file must not be taken for this one's beginning.
         self._keep(order.target, Part(part.url, known, size))
         async for chunk in _chunks(answer, label):
-            order.check_size(size + len(chunk), label)
             await aside(_write, order.target, size, chunk)
             size += len(chunk)
             self._keep(order.target, Part(part.url, known, size))

@@ -54,7 +54,6 @@ class Past(msgspec.Struct, frozen=True):
 
     Attributes:
         sent_at: By the platform's clock, like the other two; None where it has not come to that.
-        status_code: Of its result; None while it has none.
         json_input: What was sent; None where it was not kept, or not asked for. Likewise *json_output*.
     """
 
@@ -63,7 +62,6 @@ class Past(msgspec.Struct, frozen=True):
     sent_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    status_code: int | None = None
     json_input: Any = None
     json_output: Any = None
 

@@ -42,15 +42,11 @@ class Terms(msgspec.Struct, frozen=True):
 
     Attributes:
         priority: ``low`` lets the account's other requests pass.
-        start_timeout_s: Failed by the platform if it has not started after so many seconds; None waits.
-        keep_s: How many seconds its output files live; None is the platform's own choice, days.
         store_io: Whether the platform keeps what was sent and answered. Without it a result can be fetched for
             minutes only, and a lost answer cannot be looked for.
     """
 
     priority: Literal["normal", "low"] = "normal"
-    start_timeout_s: float | None = None
-    keep_s: float | None = None
     store_io: bool = True
 
     @property
@@ -59,11 +55,6 @@ class Terms(msgspec.Struct, frozen=True):
         headers: dict[str, str] = {}
         if self.priority != "normal":
             headers["X-Fal-Queue-Priority"] = self.priority
-        if self.start_timeout_s is not None:
-            headers["X-Fal-Request-Timeout"] = f"{self.start_timeout_s:g}"
-        if self.keep_s is not None:
-            preference = {"expiration_duration_seconds": int(self.keep_s)}
-            headers["X-Fal-Object-Lifecycle-Preference"] = msgspec.json.encode(preference).decode()
         if not self.store_io:
             headers["X-Fal-Store-IO"] = "0"
         return headers
@@ -135,21 +126,15 @@ class Queue:
         answer = await self._sent("submit", endpoint, body, terms, SUBMIT_S)
         return self._ticket(answer)
 
-    async def run(
-        self, endpoint: str, body: Mapping[str, Any], terms: Terms = USUAL, *, within_s: float | None = None
-    ) -> Output:
+    async def run(self, endpoint: str, body: Mapping[str, Any], terms: Terms = USUAL) -> Output:
         """Do a request without the queue: the answer comes over the same connection when it is done.
 
-        Args:
-            endpoint: Which model.
-            body: What is sent.
-            terms: How it is to be treated.
-            within_s: Most seconds to wait for the answer. Whoever gives up has paid all the same.
+        It is waited for without a limit. Whoever gives up, by a deadline of their own, has paid all the same.
 
         Raises:
-            As :meth:`submit`; SubmissionUnknown also where the connection broke, or *within_s* passed.
+            As :meth:`submit`; SubmissionUnknown also where the connection broke.
         """
-        answer = await self._sent("run", endpoint, body, terms, within_s)
+        answer = await self._sent("run", endpoint, body, terms, None)
         try:
             return _output(answer)
         except AnswerLostError as error:

@@ -48,14 +48,9 @@ class Upright(msgspec.Struct, frozen=True):
 
     Attributes:
         content_type: ``image/jpeg``, ``image/webp``, ``image/tiff`` or ``image/png``.
-        width: Pixels, as a person sees it; likewise *height*.
-        size_bytes: Of the file.
     """
 
     content_type: str
-    width: int
-    height: int
-    size_bytes: int
 
 
 def memory_bytes(media: Media) -> int:
@@ -88,9 +83,7 @@ def upright(turned: Turned) -> Upright:
         still = _still(image, stack.enter_context(Path(turned.source).open("rb")), media)
         form = _form(media, still)
         _save(still, Path(turned.output), form)
-        width, height = still.image.size
-    size_bytes = Path(turned.output).stat().st_size
-    return Upright(f"image/{form.name.lower()}", width, height, size_bytes)
+    return Upright(f"image/{form.name.lower()}")
 
 
 def _still(image: ImageFile.ImageFile, file: BinaryIO, media: Media) -> Still:

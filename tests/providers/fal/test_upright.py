@@ -46,7 +46,7 @@ def as_shown(path):
 def test_the_copy_shows_the_same_picture_with_no_orientation(tmp_path, name, options, most, orientation):
     source = turned(tmp_path / name, orientation, **options)
 
-    made, output = turn(source)
+    _, output = turn(source)
 
     with Image.open(output) as image:
         assert image.getexif().get(0x0112, 1) == 1
@@ -54,8 +54,7 @@ def test_the_copy_shows_the_same_picture_with_no_orientation(tmp_path, name, opt
     assert np.abs(stored - as_shown(source)).max() <= most
     media = probe(source)
     assert media is not None
-    assert (made.width, made.height) == media.size == (stored.shape[1], stored.shape[0])
-    assert made.size_bytes == output.stat().st_size
+    assert media.size == (stored.shape[1], stored.shape[0])
 
 
 @pytest.mark.parametrize(
@@ -141,10 +140,5 @@ async def test_a_pool_turns_it_in_a_process_of_its_own(tmp_path):
     async with open_pool(1, 1 << 30) as pool:
         made = await pool.call(FUNCTION, Turned(str(source), str(output)), memory_bytes=memory_bytes(media))
 
-    assert made == {
-        "content_type": "image/jpeg",
-        "width": 30,
-        "height": 40,
-        "size_bytes": output.stat().st_size,
-    }
-    assert Upright(**made).width == 30
+    assert Upright(**made) == Upright("image/jpeg")
+    assert probe(output).size == (30, 40)
