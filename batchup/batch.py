@@ -3,19 +3,23 @@
 import posixpath
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from batchup.errors import Fault, ManifestError
+from batchup.digest import sha256
+from batchup.errors import Faults
 from batchup.inputs import Skipped
 from batchup.inputs.seen import Seen
 from batchup.manifest import Manifest
 from batchup.naming import folded
-from batchup.source import to_path
+from batchup.source import Source, to_path
 from batchup.spool import Spool
 from batchup.task import Task
 
 MAX_FAULTS = 20
+
+LARGER = "-large"
+"""What keeps an output's name apart from its input's."""
 
 
 class Batch:
@@ -52,7 +56,7 @@ def collect(manifest: Manifest, expanded: Iterable[Task | Skipped]) -> Batch:
 
     Raises:
         ManifestError: Two tasks have one name, an output is an input, a name runs through a symlink, or what
-            *expanded* raises. Up to :data:`MAX_FAULTS` such faults are told at once.
+            *expanded* raises. The first :data:`MAX_FAULTS` such faults are told, and how many more there are.
     """
     batch, names = Batch(), _Names(manifest)
     source = None
@@ -66,9 +70,7 @@ def collect(manifest: Manifest, expanded: Iterable[Task | Skipped]) -> Batch:
             batch.note_size(source.size_bytes)
             names.note_input(item)
         batch.tasks.append(item)
-    faults = names.faults(batch.tasks)
-    if faults:
-        raise ManifestError(faults)
+    names.check(batch.tasks)
     return batch
 
 
@@ -114,37 +116,35 @@ class _Names:
                 self._links[parent] = str(Path(self._out, to_path(parent)).readlink())
             parent = posixpath.dirname(parent)
 
-    def faults(self, tasks: Iterable[Task]) -> list[Fault]:
-        """Return what is wrong, by looking again at the tasks whose hashes met."""
-        found = [
-            self._fault(f"outputs would run through {link!r} in the output folder, a symlink to {target!r}")
-            for link, target in self._links.items()
-        ]
+    def check(self, tasks: Iterable[Task]) -> None:
+        """Raise what is wrong, by looking again at the tasks whose hashes met."""
+        faults = Faults(MAX_FAULTS)
+        for link, target in self._links.items():
+            message = f"outputs would run through {link!r} in the output folder, a symlink to {target!r}"
+            faults.add(self._manifest.fault(("output", "name"), message))
         inputs = {key for key in self._inputs if key in self._taken}
         suspects = self._twice | inputs | {key for key in self._parents if key in self._taken}
         if suspects:
-            found += self._clashes([t for t in tasks if hash(folded(t.output)) in suspects], inputs)
-        return found[:MAX_FAULTS]
+            for message in self._clashes((t for t in tasks if hash(folded(t.output)) in suspects), inputs):
+                faults.add(self._manifest.fault(("output", "name"), message))
+        faults.tell()
 
-    def _clashes(self, suspects: list[Task], inputs: set[int]) -> list[Fault]:
-        found: list[Fault] = []
+    def _clashes(self, suspects: Iterable[Task], inputs: set[int]) -> Iterator[str]:
         first: dict[str, Task] = {}
         for task in suspects:
-            if len(found) == MAX_FAULTS:
-                break
-            name = folded(task.output)
+            name, label = folded(task.output), task.source.label
             if hash(name) in inputs:
-                found.append(
-                    self._fault(f"{task.source.label} would be written over an input, {task.output}")
-                )
+                yield f"{label} would be written over an input, {task.output}; {self._aside()}"
             elif hash(name) in self._parents:
-                found.append(
-                    self._fault(f"{task.source.label} would be written to {task.output}, which is a folder")
-                )
+                yield f"{label} would be written to {task.output}, which is a folder; {self._aside()}"
             elif name in first:
-                found.append(self._fault(self._same_name(first[name], task)))
+                yield self._same_name(first[name], task)
             first.setdefault(name, task)
-        return found
+
+    def _aside(self) -> str:
+        """Return what keeps an output apart from an input."""
+        stem, ending = self._template()
+        return f'another output.dir, or output.name: "{stem}{LARGER}{ending}", keeps them apart'
 
     def _same_name(self, one: Task, other: Task) -> str:
         alike = one.output == other.output
@@ -156,12 +156,8 @@ class _Names:
 
     def _remedy(self, one: Task, other: Task) -> str:
         """Return the template that would tell these two apart."""
-        names = self._manifest.matrix.values if self._manifest.matrix else ()
-        varied = "".join(f"-{{{name}}}" for name in names)
-        template = self._manifest.output.name or f"{{dir}}/{{stem}}{varied}{{ext}}"
-        stem = (
-            template.removesuffix("{ext}") if template.endswith("{ext}") else posixpath.splitext(template)[0]
-        )
+        stem, ending = self._template()
+        template = stem + ending
         if one.source.root != other.source.root and posixpath.basename(one.source.base) != posixpath.basename(
             other.source.base
         ):
@@ -171,19 +167,43 @@ class _Names:
             and "{dir}" not in template
         ):
             return "{dir}/" + template
-        endings = [posixpath.splitext(task.source.path)[1].lower() for task in (one, other)]
-        if endings[0] != endings[1]:
-            return stem + "-{source_ext}{ext}"
-        if one.model != other.model:
-            return stem + "-{model}{ext}"
-        for name, value in one.params.items():
-            if other.params.get(name) != value:
-                return stem + f"-{{{name}}}" + "{ext}"
-        # Unlike {index} it stays the same whatever is added to the folder.
-        return stem + "-{hash}{ext}"
+        return f"{stem}-{{{_field(one, other, template)}}}{ending}"
 
-    def _fault(self, message: str) -> Fault:
-        return self._manifest.fault(("output", "name"), message)
+    def _template(self) -> tuple[str, str]:
+        """Return the template of names before its ending, and ``{ext}``, which every output's name ends in."""
+        names = self._manifest.matrix.values if self._manifest.matrix else ()
+        varied = "".join(f"-{{{name}}}" for name in names)
+        template = self._manifest.output.name or f"{{dir}}/{{stem}}{varied}{{ext}}"
+        whole = template.endswith("{ext}")
+        return template.removesuffix("{ext}") if whole else posixpath.splitext(template)[0], "{ext}"
+
+
+def _field(one: Task, other: Task, template: str) -> str:
+    """Return the field, none of *template*'s, that tells these two apart."""
+    stems, endings = zip(*(posixpath.splitext(task.source.path) for task in (one, other)), strict=True)
+    if folded(stems[0]) != folded(stems[1]) and "{stem}" not in template:
+        return "stem"
+    if endings[0].lower() != endings[1].lower():
+        return "source_ext"
+    if one.model != other.model:
+        return "model"
+    for name, value in one.params.items():
+        if other.params.get(name) != value:
+            return name
+    # Unlike {index}, {hash} stays the same whatever is added to the folder.
+    return "hash" if _differ(one.source, other.source) else "index"
+
+
+def _differ(one: Source, other: Source) -> bool:
+    """Return whether two inputs are known to have other contents."""
+    if one.url or other.url:
+        return False
+    if one.size_bytes != other.size_bytes:
+        return True
+    try:
+        return sha256(one.name) != sha256(other.name)
+    except OSError:
+        return False
 
 
 def _whole(task: Task) -> str:

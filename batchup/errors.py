@@ -60,6 +60,34 @@ class ManifestError(BatchupError):
         self.faults = tuple(faults)
 
 
+class Faults:
+    """The first faults of many, and how many more there are.
+
+    Attributes:
+        first: As many as are told.
+        more: Number of the others.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Take how many are told."""
+        self.first: list[Fault] = []
+        self.more = 0
+        self._most = most
+
+    def add(self, fault: Fault) -> None:
+        """Take in one more."""
+        if len(self.first) < self._most:
+            self.first.append(fault)
+        else:
+            self.more += 1
+
+    def tell(self) -> None:
+        """Raise what there is, as a ManifestError; return if there is nothing."""
+        more = [Fault("", 0, 0, f"and {self.more:,} more such faults")] if self.more else []
+        if self.first:
+            raise ManifestError([*self.first, *more])
+
+
 class LedgerError(BatchupError):
     """The ledger cannot be used: in use by another run, damaged, missing, or some other file."""
 

@@ -125,7 +125,7 @@ def expand(
         progress: Called with the number of sources so far, now and then.
 
     Raises:
-        ManifestError: Some inputs have no model or no name; up to :data:`MAX_FAULTS` of them are told.
+        ManifestError: Some inputs have no model or no name; the first :data:`MAX_FAULTS` of them are told.
     """
     faults: list[Fault] = []
     for number, source in enumerate(found, 1):
@@ -139,6 +139,8 @@ def expand(
         except ManifestError as error:
             faults += error.faults
             if len(faults) >= MAX_FAULTS:
+                # To count the others, all files would have to be read: a mistake in ten lines is told at once.
+                faults.append(Fault("", 0, 0, "and perhaps more: the inputs after these were not looked at"))
                 break
     if faults:
         raise ManifestError(faults)

@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Callable
 from pathlib import Path
 
-from batchup.errors import Fault, RejectedError
+from batchup.errors import Faults, RejectedError
 from batchup.events import Done
 from batchup.history import History
 from batchup.manifest import Manifest
@@ -19,11 +19,11 @@ class Occupied:
     """Looks at names that are about to be written.
 
     Attributes:
-        faults: What must be put right before anything runs; the first :data:`MAX_FAULTS`.
+        faults: What must be put right before anything runs.
     """
 
     def __init__(self, manifest: Manifest, history: History, verify: Callable[[Path], Media]) -> None:
-        self.faults: list[Fault] = []
+        self.faults = Faults(MAX_FAULTS)
         self._manifest, self._history, self._verify = manifest, history, verify
         self._out = str(manifest.output_dir)
         self._folders: dict[str, bool] = {}
@@ -90,5 +90,4 @@ class Occupied:
         return self._folders[folder] and os.path.lexists(f"{self._out}/{to_path(output)}")
 
     def _fault(self, message: str) -> None:
-        if len(self.faults) < MAX_FAULTS:
-            self.faults.append(self._manifest.fault(("output", "exists"), message))
+        self.faults.add(self._manifest.fault(("output", "exists"), message))

@@ -8,7 +8,7 @@ from batchup.asked import Asked
 from batchup.batch import Batch
 from batchup.catalogue import Catalogue
 from batchup.contents import Contents
-from batchup.errors import Fault, ManifestError
+from batchup.errors import Fault
 from batchup.events import Done, Seen
 from batchup.history import IN_FLIGHT, History, Record, State
 from batchup.inputs import Skipped
@@ -112,8 +112,7 @@ class _Planner:
             if number % TICK_EVERY == 0:
                 tick()
             self._add(plan, tasks[which])
-        if self._occupied.faults:
-            raise ManifestError(self._occupied.faults)
+        self._occupied.faults.tell()
         if self._choice.sample is not None:
             plan = sampled(plan, self._choice, self._history, tick)
         self._note_orphans(plan)

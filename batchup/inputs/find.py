@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchup import media
-from batchup.errors import Fault, ManifestError, RejectedError
+from batchup.errors import Fault, Faults, ManifestError, RejectedError
 from batchup.inputs import left, lists, urls
 from batchup.inputs.left import Skipped
 from batchup.inputs.match import compiled, misfit
@@ -108,27 +108,6 @@ def find(  # noqa: PLR0913 - each is a thing of its own
 
 
 @dataclass(slots=True)
-class _Faults:
-    """The first faults, and how many more there are."""
-
-    first: list[Fault] = field(default_factory=list)
-    more: int = 0
-
-    def add(self, fault: Fault) -> None:
-        if len(self.first) < MAX_FAULTS:
-            self.first.append(fault)
-        else:
-            self.more += 1
-
-    def tell(self) -> None:
-        """Raise what there is."""
-        if self.more:
-            self.first.append(Fault("", 0, 0, f"and {self.more} more such faults"))
-        if self.first:
-            raise ManifestError(self.first)
-
-
-@dataclass(slots=True)
 class _Finder:
     """Checks items, then reads them."""
 
@@ -136,7 +115,7 @@ class _Finder:
     fault: FaultAt
     avoid: Avoid
     now: datetime
-    faults: _Faults = field(default_factory=_Faults)
+    faults: Faults = field(default_factory=partial(Faults, MAX_FAULTS))
     seen: Seen = field(default_factory=Seen)
 
     def check(self, number: int, given: "Input") -> Iterable[_Item]:
