@@ -3,9 +3,10 @@
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ from msgspec.structs import replace
 from batchup import events, outputs, sidecar
 from batchup.disk import make_folders
 from batchup.errors import LedgerError
-from batchup.ledger import disk, index
+from batchup.history import History, State
+from batchup.ledger import disk, index, read_ledger
 from batchup.ledger.disk import explained
 from batchup.ledger.format import encode, pack
 from batchup.ledger.lock import locked
@@ -40,7 +42,8 @@ class Rebuilt(msgspec.Struct):
 
     Attributes:
         ledger: Path of the new one.
-        tasks: Number of those that it has.
+        tasks: Number of those that were written to it.
+        known: Number of sidecars that tell nothing new to the ledger that is there.
         outputs: What has become of their outputs (``intact``, ``changed``, ``missing``, ``damaged``), and how often.
         charged_usd: What they are known to have cost.
         jobs: Names of the jobs whose sidecars were used, and their numbers.
@@ -50,6 +53,7 @@ class Rebuilt(msgspec.Struct):
 
     ledger: str
     tasks: int = 0
+    known: int = 0
     outputs: Counter[str] = msgspec.field(default_factory=Counter)
     charged_usd: Decimal = Decimal(0)
     jobs: Counter[str] = msgspec.field(default_factory=Counter)
@@ -80,47 +84,53 @@ def rebuild(
     """Make the ledger of *manifest* again from the sidecars below its output folder. Blocks.
 
     Everything that an intact sidecar tells is taken, whatever the manifest was called when it was written; only those
-    of another job that still has a ledger there are left to that. Whenever the machine stops, there is the whole
-    ledger or none.
+    of another job that still has a ledger there are left to that. A ledger that is there, from a backup or because a
+    run began anew, gets the tasks that it does not know, and keeps all that it has. Whenever the machine stops, there
+    is the whole ledger or what was there before.
 
     Args:
         manifest: Whose ledger is lost.
-        now: Aware; when the new ledger begins.
+        now: Aware; when a new ledger begins.
         jobs: Names of the jobs whose sidecars are taken; all, where there are none.
         progress: Called with the number of sidecars read so far, now and then.
 
     Raises:
-        LedgerError: There is a ledger, or no sidecar that could be used. Nothing was changed.
+        LedgerError: There is no sidecar that could be used; or the ledger that is there is damaged or in use. Nothing
+            was changed.
         ManifestError: This manifest's ledger lies elsewhere.
         FatalError: The ledger cannot be written.
     """
     check_ledger(manifest)
     path = manifest.ledger_path
-    _refuse_to_replace(path)
     rebuilt = Rebuilt(str(path))
     found = Spool(_Found)
     order = _read(manifest, rebuilt, found, frozenset(jobs), progress)
     if not len(found):
         raise LedgerError(_nothing(manifest, rebuilt))
-    rebuilt.charged_usd = _charged_usd(found)
     real = Path(os.path.realpath(path))
     with explained(path):
         make_folders(real.parent)
     with locked(real), explained(path):
-        _refuse_to_replace(path)
-        os.close(os.open(real, os.O_WRONLY | os.O_CREAT, 0o666))
-        lines = map(events.encode, _events(manifest, rebuilt, found, order, now))
-        disk.replace(real, map(encode, pack(lines)))
+        if not real.exists():
+            os.close(os.open(real, os.O_WRONLY | os.O_CREAT, 0o666))
+        history = History().fold(read_ledger(real))
+        news = [number for number, one in zip(order, found.pick(order), strict=True) if _is_new(one, history)]
+        rebuilt.known = len(order) - len(news)
+        if news:
+            lines = map(events.encode, _events(manifest, rebuilt, found, news, history, now))
+            disk.replace(real, map(encode, pack(chain((line for _, line in read_ledger(real)), lines))))
     index.remember(manifest.file, manifest.name, path)
     return rebuilt
 
 
-def _refuse_to_replace(path: Path) -> None:
-    if path.exists() and path.stat().st_size:
-        raise LedgerError(
-            f"{path}: there is a ledger here, and it is left as it is. If it is damaged, `batchup ledger repair` goes on "
-            "without the damaged lines; to make it again from the sidecars, move it away first"
-        )
+def _is_new(one: _Found, history: History) -> bool:
+    """Return whether the ledger knows nothing of a task but, perhaps, that it is to be done."""
+    own = one.sidecar.own
+    record = history.get(own.done.id)
+    if record is not None:
+        return record.state is State.PENDING and not record.attempts
+    # Of a task that was pruned, what it cost is in the books.
+    return own.submitted is None or own.submitted.request_id not in history.requests
 
 
 def _nothing(manifest: Manifest, rebuilt: Rebuilt) -> str:
@@ -141,7 +151,7 @@ def _read(
     """Read all sidecars into *found*, and return their numbers in the order in which a ledger has them."""
     places: list[tuple[bool, datetime, int]] = []
     alive: dict[str, bool] = {}
-    for number, file in enumerate(_files(manifest.output_dir)):
+    for number, file in enumerate(sidecar.below(manifest.output_dir)):
         if number % TICK_EVERY == 0:
             progress(number)
         try:
@@ -162,15 +172,6 @@ def _read(
     return [number for _, _, number in sorted(places)]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the sidecars below *folder*, names in order; what is hidden is nobody's output."""
-    for at, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.endswith(sidecar.ENDING) and not name.startswith("."):
-                yield Path(at, name)
-
-
 def _has_ledger(manifest: Manifest, job: str) -> bool:
     path = manifest.output_dir / ".batchup" / f"{job}.jsonl"
     return path.exists() and path.stat().st_size > 0
@@ -186,7 +187,7 @@ def _output(folder: Path, file: Path, one: Sidecar) -> tuple[str, bool]:
     return to_text(output.relative_to(folder).as_posix()), False
 
 
-def _charged_usd(found: Spool[_Found]) -> Decimal:
+def _charged_usd(found: Iterable[_Found]) -> Decimal:
     """Return what all of them cost; a task's submission counts once, however many sidecars tell of it."""
     charged: dict[tuple[str, int], Decimal] = {}
     for one in found:
@@ -199,32 +200,45 @@ def _charged_usd(found: Spool[_Found]) -> Decimal:
 
 
 def _events(
-    manifest: Manifest, rebuilt: Rebuilt, found: Spool[_Found], order: list[int], now: datetime
+    manifest: Manifest,
+    rebuilt: Rebuilt,
+    found: Spool[_Found],
+    order: list[int],
+    history: History,
+    now: datetime,
 ) -> Iterator[events.Event]:
-    """Yield the events of the new ledger, counting what they tell."""
-    yield events.Run(
-        format=events.FORMAT,
-        job=manifest.name,
-        manifest=manifest.sha256,
-        version=__version__,
-        host=platform.node(),
-        pid=os.getpid(),
-        agreed_usd=rebuilt.charged_usd,
-        at=now,
-    )
-    tasks = {bytes.fromhex(one.sidecar.own.done.id) for one in found}
+    """Yield the events that are to be written, counting what they tell."""
+    rebuilt.charged_usd = _charged_usd(found.pick(order))
+    if not history.runs:
+        yield events.Run(
+            format=events.FORMAT,
+            job=manifest.name,
+            manifest=manifest.sha256,
+            version=__version__,
+            host=platform.node(),
+            pid=os.getpid(),
+            agreed_usd=rebuilt.charged_usd,
+            at=now,
+        )
+    tasks = {bytes.fromhex(one.sidecar.own.done.id) for one in found.pick(order)}
     for one in found.pick(order):
         origin = one.sidecar.origin
         # Of which no sidecar is left: that of the copy has taken its place.
-        if origin is not None and bytes.fromhex(origin.done.id) not in tasks:
-            tasks.add(bytes.fromhex(origin.done.id))
-            yield from origin.events
+        if (
+            origin is None
+            or bytes.fromhex(origin.done.id) in tasks
+            or history.get(origin.done.id) is not None
+        ):
+            continue
+        tasks.add(bytes.fromhex(origin.done.id))
+        yield from origin.events
     for one in found.pick(order):
         own = replace(one.sidecar.own.task, output=one.output)
         done = _checked(manifest.output_dir, one, rebuilt)
         yield from replace(one.sidecar.own, task=own, done=done).events
     rebuilt.tasks = len(tasks)
-    yield events.Stopped(why=None, elapsed_s=0.0, at=now)
+    if not history.runs:
+        yield events.Stopped(why=None, elapsed_s=0.0, at=now)
 
 
 def _checked(folder: Path, one: _Found, rebuilt: Rebuilt) -> events.Done:

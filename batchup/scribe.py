@@ -71,10 +71,11 @@ class Scribe:
         taken_up = {task_id for step in steps for task_id in (step.task.id, step.other) if task_id}
         if not lacking and not taken_up:
             return
+        wanted = lacking | taken_up
         for _, line in self._replay():
             if line.startswith(_ASKED):
                 event = events.decode(line)
-                if getattr(event, "id", "") in lacking | taken_up:
+                if getattr(event, "id", "") in wanted:
                     self.heard(event)
         for step in self._lacking(plan):
             self._catch_up(step)

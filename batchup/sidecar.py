@@ -120,6 +120,15 @@ def decode(data: bytes) -> Sidecar:
         raise SidecarError(f"it is damaged, or no sidecar: {error}") from error
 
 
+def below(folder: Path) -> Iterator[Path]:
+    """Yield the sidecars below *folder*, names in order; what is hidden is nobody's output."""
+    for at, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(ENDING) and not name.startswith("."):
+                yield Path(at, name)
+
+
 def read(file: Path) -> Sidecar:
     """Return what a sidecar says.
 

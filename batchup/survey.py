@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from batchup import courier, inputs
+from batchup import courier, inputs, sidecar
 from batchup.batch import collect
 from batchup.catalogue import Catalogue
 from batchup.cluster.address import trouble
-from batchup.errors import Fault, ManifestError
+from batchup.errors import Fault, LedgerError, ManifestError
 from batchup.expand import Expansion, expand
 from batchup.history import History
 from batchup.inputs import Skipped, left
@@ -17,6 +17,7 @@ from batchup.ledger import index
 from batchup.manifest import Manifest
 from batchup.plan import Choice, Plan
 from batchup.planner import make
+from batchup.sidecar import SidecarError
 from batchup.source import Source, to_text
 
 
@@ -42,9 +43,12 @@ def survey(
     Raises:
         ManifestError: Input paths are missing, names collide, the ledger was left behind, and the like. Nothing has
             been written.
+        LedgerError: There is no ledger, but there are sidecars to make it from. Nothing has been written.
     """
     check_known(manifest)
     check_ledger(manifest)
+    if not history.runs:
+        check_sidecars(manifest, progress)
     out = manifest.output_dir
     real_out = posixpath.realpath(out)
 
@@ -105,9 +109,8 @@ def _lost(manifest: Manifest) -> Iterator[Fault]:
     """Yield that a ledger which was there is gone: perhaps a disk is missing."""
     path = manifest.ledger_path
     if not path.exists() and index.last(manifest.file, manifest.name) == path:
-        way = "; batchup ledger rebuild makes it again from the sidecars" if manifest.output.sidecar else ""
         yield Fault(
-            "", 0, 0, f"this job's ledger was at {path} and is gone; without it everything begins anew{way}"
+            "", 0, 0, f"this job's ledger was at {path} and is gone; without it everything begins anew"
         )
 
 
@@ -142,3 +145,28 @@ def check_ledger(manifest: Manifest) -> None:
             f"the ledger with them, or name the old one with the key ledger: {old}; to begin anew, remove the old one"
         )
         raise ManifestError([manifest.fault(("output", "dir"), message)])
+
+
+def check_sidecars(manifest: Manifest, progress: Callable[[int], None] = lambda _: None) -> None:
+    """Refuse to begin anew where sidecars tell what this job has done: it would be done, and paid for, again.
+
+    Args:
+        manifest: Of a job without a ledger.
+        progress: As for :func:`survey`.
+
+    Raises:
+        LedgerError: Says what to do.
+    """
+    for file in sidecar.below(manifest.output_dir):
+        progress(0)
+        try:
+            job = sidecar.read(file).job
+        except SidecarError:
+            continue
+        if job == manifest.name:
+            raise LedgerError(
+                f"{manifest.ledger_path}: there is no ledger here, but below {manifest.output_dir} there are sidecars of "
+                f"this job's outputs, such as {file.name}. `batchup ledger rebuild {manifest.file}` makes the ledger again "
+                "from them, so that nothing is done or paid again. To begin anew all the same, remove the sidecars, or "
+                "give the job another name"
+            )

@@ -40,8 +40,8 @@ _FINDINGS = {
 def rebuild(manifest: Path, *, jobs: tuple[str, ...], output: Output) -> int:
     """Make the ledger of MANIFEST again from the sidecars beside its outputs, so that nothing is paid again.
 
-    For a ledger that is lost: where there is one, it is left as it is, and this ends with 4. Each output is looked at;
-    what could not be used is told. Sidecars are there where the manifest says `output: {sidecar: true}`. They tell of
+    For a ledger that is lost. One that is there, from a backup or a run that began anew, gets what it does not know, and
+    keeps what it has. Each output is looked at; what could not be used is told. Sidecars are there where the manifest says `output: {sidecar: true}`. They tell of
     finished outputs only: what was in flight when the ledger was lost, and what failed attempts have cost, is for
     `batchup audit` and the account's own pages to say.
     """
@@ -65,12 +65,15 @@ def rebuild(manifest: Path, *, jobs: tuple[str, ...], output: Output) -> int:
 def _lines(rebuilt: "Rebuilt", manifest: Path) -> Iterator[str]:
     from batchup.manifest.quantities import format_usd
 
-    yield f"{rebuilt.ledger}: {count(rebuilt.tasks, 'task')}, {format_usd(rebuilt.charged_usd)} charged"
+    added = " added to what was there" if rebuilt.known else ""
+    yield f"{rebuilt.ledger}: {count(rebuilt.tasks, 'task')}{added}, {format_usd(rebuilt.charged_usd)} charged"
     for finding, number in sorted(rebuilt.outputs.items(), key=lambda item: list(_FINDINGS).index(item[0])):
         yield f"  {'outputs':<9} {number:,} {_FINDINGS[finding]}"
     if len(rebuilt.jobs) > 1:
         names = ", ".join(f"{number:,} of {name}" for name, number in sorted(rebuilt.jobs.items()))
         yield f"  {'sidecars':<9} {names}"
+    if rebuilt.known:
+        yield f"  {'known':<9} {count(rebuilt.known, 'sidecar')} of tasks that the ledger knows"
     for name, number in sorted(rebuilt.left.items()):
         yield f"  {'left':<9} {count(number, 'sidecar')} of {name}, another job"
     yield f"  {'next':<9} batchup plan {manifest} shows what a run would do now"

@@ -11,6 +11,7 @@ from anyio import to_thread
 
 from batchup import sidecar
 from batchup.cli import main
+from batchup.errors import LedgerError
 from batchup.sidecar import SidecarError
 from tests.fal.job import MODEL, TINY, Job, fal_of
 from tests.library import batchup, kill, photo, size, start
@@ -232,16 +233,95 @@ async def test_a_damaged_sidecar_is_told_and_the_others_are_used(tmp_path, monke
     assert ": 2 tasks," in said.out
 
 
-async def test_a_ledger_that_is_there_is_left_as_it_is(tmp_path, monkeypatch, capsys):
+async def test_a_ledger_that_knows_all_that_the_sidecars_tell_is_left_as_it_is(tmp_path, monkeypatch, capsys):
     job = Lost(tmp_path, photos=1)
     async with fal_of(monkeypatch):
         await job.run()
     before = job.ledger.read_bytes()
 
-    said = job.rebuild(capsys, status=4)
+    said = job.rebuild(capsys)
 
-    assert "there is a ledger here" in said.err
+    assert "1 sidecar of tasks that the ledger knows" in said.out
     assert job.ledger.read_bytes() == before
+
+
+async def test_a_ledger_from_an_old_backup_gets_what_was_paid_since(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        backup = job.ledger.read_bytes()
+        photo(tmp_path / "photos/new.png", size=TINY, seed=9)
+        before = (await job.run()).summary
+        calls = fal.calls.copy()
+        job.ledger.write_bytes(backup)
+
+        job.rebuild(capsys)
+        after = (await job.run()).summary
+
+        assert (after.tasks, after.cost_usd) == (before.tasks, before.cost_usd)
+        assert fal.calls == calls
+
+
+async def test_what_was_pruned_is_not_charged_again_by_a_rebuild(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=2)
+    async with fal_of(monkeypatch):
+        await job.run()
+        (tmp_path / "photos/1.png").unlink()
+        paid = (await job.run()).summary.cost_usd.charged
+        with pytest.raises(SystemExit):
+            main(["ledger", "prune", str(job.file)])
+
+        job.rebuild(capsys)
+
+        assert (await job.run()).summary.cost_usd.charged == paid
+
+
+@pytest.mark.parametrize("exists", ["skip", "overwrite"])
+async def test_a_run_whose_ledger_is_lost_ends_before_anything_is_paid_and_says_what_helps(
+    tmp_path, monkeypatch, exists
+):
+    job = Lost(tmp_path, photos=2)
+    job.file.write_text(job.file.read_text().replace("sidecar: true", f"sidecar: true, exists: {exists}"))
+    async with fal_of(monkeypatch) as fal:
+        await job.run()
+        calls = fal.calls.copy()
+        lose_folder(job)
+        (job.out / "0.png").unlink()
+
+        with pytest.raises(LedgerError, match=r"batchup ledger rebuild .*holiday.yaml"):
+            await job.run()
+
+        assert fal.calls == calls
+        assert not job.ledger.exists()
+
+
+async def test_another_job_begins_anew_among_the_sidecars_of_this_one(tmp_path, monkeypatch):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch):
+        await job.run()
+        text = job.file.read_text().replace("name: holiday", "name: other")
+        job.file.write_text(text.replace("{dir: out,", '{dir: out, name: "o/{stem}{ext}",'))
+
+        assert await job.tasks() == {"done": 1}
+
+
+async def test_a_run_that_began_anew_is_given_back_what_was_done_before(tmp_path, monkeypatch, capsys):
+    job = Lost(tmp_path, photos=2)
+    async with fal_of(monkeypatch) as fal:
+        before = (await job.run()).summary
+        lose_folder(job)
+        kept = job.out.rename(tmp_path / "kept")
+        photo(tmp_path / "photos/2.png", size=TINY, seed=9)
+        job.file.write_text(job.file.read_text() + 'rules: [{match: {path: "[01].png"}, skip: true}]\n')
+        paid = (await job.run()).summary
+        shutil.copytree(kept, job.out, dirs_exist_ok=True)
+        job.write(MODEL)
+
+        job.rebuild(capsys)
+        after = (await job.run()).summary
+
+        assert (after.tasks.done, len(fal.accepted)) == (3, 3)
+        assert after.cost_usd.charged == before.cost_usd.charged + paid.cost_usd.charged
 
 
 def test_without_a_sidecar_there_is_nothing_to_rebuild_and_nothing_is_written(tmp_path, capsys):
