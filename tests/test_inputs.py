@@ -268,6 +268,55 @@ def test_the_same_file_reached_twice_is_one_input(folder):
     }
 
 
+@pytest.mark.parametrize(
+    ("link", "target", "shown"),
+    [("in/a.png", "z.png", "in/z.png"), ("in/a", "z", "in/z/b.png")],
+    ids=["a file", "a folder"],
+)
+def test_a_file_keeps_its_name_whether_or_not_a_link_to_it_comes_first(folder, link, target, shown):
+    photo(folder / shown)
+    (folder / link).symlink_to(target)
+
+    found = list(search(folder, {"path": "in"}))
+
+    assert taken(found) == [shown]
+    [skipped] = [item for item in found if isinstance(item, Skipped)]
+    assert skipped.label.startswith(link)
+    assert (skipped.reason, skipped.detail) == ("same file twice", f"a link to {shown}")
+
+
+@pytest.mark.parametrize(
+    ("target", "item"),
+    [
+        ("../elsewhere/b.png", {"path": "in"}),
+        (".annex/b.png", {"path": "in"}),
+        ("z/b.png", {"path": "in", "exclude": ["z/"]}),
+        ("z/b.png", {"path": "in", "include": ["a.png"]}),
+        ("z/b.png", {"path": "in/*.png"}),
+        ("../in/z/b.png", {"path": "in/a.png"}),
+        ("../out/b.png", {"path": "."}),
+    ],
+    ids=["elsewhere", "hidden", "excluded", "not included", "not matched", "not listed", "in the output"],
+)
+def test_a_link_to_what_is_no_input_by_itself_is_one(folder, target, item):
+    photo(folder / "in" / target)
+    (folder / "in/a.png").symlink_to(target)
+
+    assert taken(search(folder, item)) == ["in/a.png"]
+
+
+def test_one_file_from_several_items_says_what_it_is(folder):
+    photo(folder / "in/a.png")
+    (folder / "b.png").symlink_to("in/a.png")
+
+    found = list(search(folder, {"path": "in"}, {"path": "in/a.png"}, {"path": "b.png"}))
+
+    assert [item.detail for item in found if isinstance(item, Skipped)] == [
+        "it is an earlier input",
+        f"a link to {folder}/in/a.png",
+    ]
+
+
 def test_hard_links_are_files_of_their_own(folder):
     os.link(photo(folder / "in/a.png"), folder / "in/b.png")
 

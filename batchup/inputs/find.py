@@ -85,8 +85,8 @@ def find(  # noqa: PLR0913 - each is a thing of its own
     """Check that everything which *inputs* name is there, and return the stream of it.
 
     Order: the items as listed; folders depth first, names by code points. Memory is bounded: 16 bytes a file, and the
-    names of the folders that are open. The same file reached twice, by items that overlap or by symlinks, comes once;
-    hard links are files of their own. Files are probed as they come.
+    names of the folders that are open. The same file reached twice, by items that overlap or by symlinks, comes once, under
+    its own name rather than a link's within one item; hard links are files of their own. Files are probed as they come.
 
     Args:
         inputs: As the manifest has them.
@@ -241,7 +241,8 @@ class _Finder:
     def _unwanted(self, root: Root, file: File, filters: "Filters | None", source: Source) -> Skipped | None:
         """Return why a file need not be read."""
         if file.real in self.seen:
-            return Skipped(root.label(file.path), left.TWICE)
+            what = f"a link to {to_text(file.real)}" if file.real != file.full else "it is an earlier input"
+            return Skipped(root.label(file.path), left.TWICE, what)
         if source.size_bytes == 0:
             return Skipped(root.label(file.path), left.NO_MEDIA, "the file is empty")
         reason = misfit(filters, source, self.now) if filters else None

@@ -119,16 +119,18 @@ class Walk:
     root: Root
     avoid: Avoid
     _linked: Seen = field(default_factory=Seen)
+    _prefix: str = ""
+    _real: str = ""
 
     def below(self, path: str = "") -> Iterator[File | Skipped]:
         """Yield the files below the folder *path* of the root; ``""`` is the root itself.
 
         The folder is taken whatever its name. Nothing raises: what cannot be read is left out.
         """
-        prefix = f"{path}/" if path else ""
+        self._prefix = f"{path}/" if path else ""
         full = os.path.join(self.root.base, path)  # noqa: PTH118 - names may hold what pathlib normalises
-        states = self.root.glob.start if self.root.glob else frozenset({Glob.DONE})
-        first = self._enter(prefix, full, os.path.realpath(full), states, linked=False)
+        self._real = os.path.realpath(full)
+        first = self._enter(self._prefix, full, self._real, self._states(), linked=False)
         if isinstance(first, Skipped):
             yield first
             return
@@ -166,7 +168,38 @@ class Walk:
         real = os.path.realpath(full) if is_link else folder.real + name
         if is_folder:
             return self._descend(path, full, real, states, stack, is_link=is_link)
-        return self._unpicked(path) or self._file(path, full, real)
+        found = self._unpicked(path) or self._file(path, full, real)
+        itself = self._itself(real) if (is_link or folder.linked) and isinstance(found, File) else ""
+        if itself:
+            return Skipped(self.root.label(path), left.TWICE, f"a link to {self.root.label(itself)}")
+        return found
+
+    def _states(self) -> frozenset[int]:
+        return self.root.glob.start if self.root.glob else frozenset({Glob.DONE})
+
+    def _itself(self, real: str) -> str:
+        """Return the path below the root at which this walk comes by the file *real*, without a link; empty if it does not.
+
+        Whichever of the two comes first, the output is named after the file and not after a link to it.
+        """
+        above = f"{self._real.rstrip('/')}/"
+        if not real.startswith(above):
+            return ""
+        names, path, states = real.removeprefix(above).split("/"), self._prefix, self._states()
+        for number, name in enumerate(names, 1):
+            if self.root.glob is not None and Glob.DONE not in states:
+                states = self.root.glob.step(states, name)
+            if not states or _unwanted(name):
+                return ""
+            path += name
+            if number < len(names):
+                path += "/"
+                if (
+                    self.root.exclude.match(path)
+                    or above + path.removeprefix(self._prefix) == f"{self.avoid.output_dir}/"
+                ):
+                    return ""
+        return path if Glob.DONE in states and self._unpicked(path) is None else ""
 
     def _descend(
         self, path: str, full: str, real: str, states: frozenset[int], stack: list[_Folder], *, is_link: bool
