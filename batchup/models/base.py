@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 from batchup.described import Described
 from batchup.models.billing import FLAT, Quantity, compute_seconds
-from batchup.models.prices import Per, Priced, UnitPrice
+from batchup.models.prices import Per, UnitPrice
 from batchup.source import Kind, Media, Size
 
 
@@ -170,13 +170,7 @@ class PricedModel:
 
     def units(self, params: Any, media: Media | None) -> Decimal | None:
         """Return how many units of its price one task is; None where it cannot be known beforehand."""
-        priced = self._priced(params, media)
-        return priced.units if priced else None
-
-    def is_estimate(self, params: Any, media: Media | None) -> bool:
-        """Tell whether the price is a guess even though the input is known."""
-        priced = self._priced(params, media)
-        return priced is not None and not priced.exact
+        return self._units(params, media, self.size(params, media) if media else None)
 
     def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:
         """See :meth:`Model.price_usd`."""
@@ -210,8 +204,7 @@ class PricedModel:
         """
         if billable_units is not None:
             return self._usd(billable_units, unit_usd)
-        priced = self._counted(params, media, size)
-        return self._usd(priced.units if priced else None, unit_usd)
+        return self._usd(self._units(params, media, size), unit_usd)
 
     def repriced(self, usd: Decimal, per: Per | None = None) -> Self:
         """Return the same model at another price.
@@ -231,10 +224,7 @@ class PricedModel:
         """See :attr:`Model.price_note`."""
         return str(self.price) if self.price else "unknown"
 
-    def _priced(self, params: Any, media: Media | None) -> Priced | None:
-        return self._counted(params, media, self.size(params, media) if media else None)
-
-    def _counted(self, params: Any, media: Media | None, size: Size | None) -> Priced | None:
+    def _units(self, params: Any, media: Media | None, size: Size | None) -> Decimal | None:
         if self.price is None or self._quantity is None:
             return None
         return self._quantity(self.price, params, media, size)

@@ -27,17 +27,6 @@ class Step(msgspec.Struct, frozen=True):
     line: bool = False
 
 
-class Priced(msgspec.Struct, frozen=True):
-    """Units of a price.
-
-    Attributes:
-        exact: False for an estimate.
-    """
-
-    units: Decimal
-    exact: bool = True
-
-
 class UnitPrice(msgspec.Struct, frozen=True, kw_only=True):
     """The price of one unit of work.
 
@@ -63,7 +52,7 @@ class UnitPrice(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     read: str = ""
 
-    def step(self, size: Decimal) -> Priced:
+    def step(self, size: Decimal) -> Decimal:
         """Return the units of an output of *size*, in what :attr:`measure` says; 1 where there are no steps.
 
         Beyond the last step it is the last one's.
@@ -71,9 +60,9 @@ class UnitPrice(msgspec.Struct, frozen=True, kw_only=True):
         below = Step(Decimal(0), Decimal(0))
         for step in self.steps:
             if step.to is None or size <= step.to:
-                return _between(below, step, size) if step.line and size != step.to else Priced(step.units)
+                return _between(below, step, size) if step.line and size != step.to else step.units
             below = step
-        return Priced(below.units if self.steps else Decimal(1))
+        return below.units if self.steps else Decimal(1)
 
     def at(self, usd: Decimal) -> "UnitPrice":
         """Return the price with another one for its unit, which a manifest states."""
@@ -122,13 +111,13 @@ def price_of(model: str) -> UnitPrice:
     return msgspec.structs.replace(table.models[model], read=table.read)
 
 
-def _between(low: Step, high: Step, size: Decimal) -> Priced:
+def _between(low: Step, high: Step, size: Decimal) -> Decimal:
     """Return the units on the straight line, in steps of 0.0001 and leaning high."""
     assert low.to is not None, "the step below has an end"
     assert high.to is not None, "a line has an end"
     share = (size - low.to) / (high.to - low.to)
     units = low.units + (high.units - low.units) * share
-    return Priced(units.quantize(Decimal("0.0001"), "ROUND_CEILING"), exact=False)
+    return units.quantize(Decimal("0.0001"), "ROUND_CEILING")
 
 
 def _plain(number: Decimal) -> str:

@@ -3,12 +3,13 @@
 Source: https://fal.ai/models/fal-ai/bytedance-upscaler/upscale/video/api, read 2026-11-22.
 """
 
+from decimal import Decimal
 from typing import Literal
 
 from batchup.models import endings, refusals
 from batchup.models.base import FalModel, Params
 from batchup.models.billing import duration_s
-from batchup.models.prices import Priced, UnitPrice, price_of
+from batchup.models.prices import UnitPrice, price_of
 from batchup.models.scaling import EVEN, to_short_side
 from batchup.source import Media, Size
 
@@ -39,14 +40,14 @@ def refusal(params: BytedanceVideo, media: Media) -> str | None:
 
 def seconds(
     price: UnitPrice, params: BytedanceVideo, media: Media | None, _size: Size | None
-) -> Priced | None:
+) -> Decimal | None:
     """Seconds of video, as many times as the choices make each of them dearer."""
     units = duration_s(media)
     if units is None:
         return None
     for choice in (params.target_resolution, params.target_fps, params.enhancement_tier):
         units *= price.times.get(choice or "", 1)
-    return Priced(units)
+    return units
 
 
 def _target_px(params: BytedanceVideo) -> int:

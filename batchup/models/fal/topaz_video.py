@@ -11,13 +11,12 @@ from pydantic import Field
 from batchup.models import endings, refusals
 from batchup.models.base import FalModel, Params
 from batchup.models.billing import duration_s
-from batchup.models.prices import Priced, UnitPrice, price_of
+from batchup.models.prices import UnitPrice, price_of
 from batchup.models.scaling import EVEN, by_factor
 from batchup.source import Media, Size
 
 _PLAIN_FPS = 31
 """Frames a second at the plain price: 30, and what a rounded duration makes of them."""
-_DEAR_FPS = 59
 
 
 class TopazVideo(Params):
@@ -71,17 +70,17 @@ def refusal(_params: TopazVideo, media: Media) -> str | None:
     return refusals.no_video(media)
 
 
-def seconds(price: UnitPrice, params: TopazVideo, media: Media | None, size: Size | None) -> Priced | None:
+def seconds(price: UnitPrice, params: TopazVideo, media: Media | None, size: Size | None) -> Decimal | None:
     """Seconds of video, by the steps of the output's height, and more for more frames a second."""
     duration = duration_s(media)
     if media is None or duration is None or size is None:
         return None
-    units = price.step(Decimal(size.height)).units * duration
+    units = price.step(Decimal(size.height)) * duration
     fps = params.target_fps or media.frames / duration
     if fps < _PLAIN_FPS:
-        return Priced(units)
+        return units
     # Nothing is published for what lies in between: the dearer one.
-    return Priced(units * price.times["60fps"], exact=fps > _DEAR_FPS)
+    return units * price.times["60fps"]
 
 
 MODEL = FalModel(

@@ -81,7 +81,6 @@ def test_a_video_is_priced_by_its_length_and_what_comes_out(name, given, media, 
 def test_the_price_of_a_url_is_unknown(name):
     assert MODELS[name].units(params(name), None) is None
     assert MODELS[name].price_usd(params(name), None) is None
-    assert MODELS[name].is_estimate(params(name), None) is False
 
 
 def test_what_is_free_is_free_even_if_nobody_has_seen_it():
@@ -102,30 +101,6 @@ def test_a_video_without_a_number_of_frames_is_taken_for_30_a_second():
     media = video(960, 540, frames=0, duration_s=2.5, form="WEBM")
 
     assert MODELS["fal/seedvr-video"].units(params("fal/seedvr-video"), media) == usd("155.52")
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "media", "guessed"),
-    [
-        ("esrgan", {}, photo(), True),
-        ("aura-sr", {}, photo(), True),
-        ("seedvr-image", {}, photo(), False),
-        ("crystal", {}, photo(), False),
-        ("topaz-image", {}, photo(6000, 4000), False),
-        ("topaz-image", {}, photo(6001, 4000), True),
-        ("topaz-image", {"upscale_factor": 4}, photo(8000, 4000), False),
-        ("seedvr-video", {}, video(), False),
-        ("seedvr-video", {}, video(frames=0), True),
-        ("bytedance-video", {}, video(), False),
-        ("topaz-video", {}, video(), False),
-        ("topaz-video", {"target_fps": 60}, video(), False),
-        ("topaz-video", {"target_fps": 50}, video(), True),
-    ],
-)
-def test_a_price_that_is_a_guess_is_marked(name, given, media, guessed):
-    name = f"fal/{name}"
-
-    assert MODELS[name].is_estimate(params(name, **given), media) is guessed
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -246,7 +221,7 @@ def test_the_price_is_said_with_its_date(name, note):
 
 @pytest.mark.parametrize("megapixels", range(97, 512, 23))
 def test_between_its_known_steps_topaz_becomes_dearer_along_a_straight_line(megapixels):
-    units = price_of("fal/topaz-image").step(Decimal(megapixels)).units
+    units = price_of("fal/topaz-image").step(Decimal(megapixels))
 
     exact = 4 + Decimal(13) * (megapixels - 96) / 416
     assert 0 <= units - exact <= Decimal("0.0001")
