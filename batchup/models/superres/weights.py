@@ -147,7 +147,8 @@ def _names(library: Library, folders: Iterable[Path]) -> Iterator[str]:
     ends = library.endings[:1] if library.is_pair else library.endings
     for folder in folders:
         try:
-            files = os.listdir(folder)  # noqa: PTH208 - names are all that is needed
+            with os.scandir(folder) as entries:
+                files = [entry.name for entry in entries if entry.is_file()]
         except OSError:
             continue
         yield from (file[: -len(end)] for file in files for end in ends if file.lower().endswith(end))

@@ -65,6 +65,12 @@ def test_a_missing_network_is_told_with_the_nearest_names_and_all_that_there_are
     )
 
 
+def test_a_folder_is_no_network_whatever_its_name(tmp_path, folder):
+    (folder / "mine.param").mkdir()
+
+    assert "mine" not in names(NCNN, [folder])
+
+
 def test_without_any_folder_it_is_said_what_to_set(tmp_path, monkeypatch):
     monkeypatch.delenv("BATCHUP_TORCH_MODELS", raising=False)
 

@@ -107,7 +107,10 @@ def _gpu(device: str | int) -> int | None:
     count = ncnn.get_gpu_count()
     if isinstance(device, int):
         if not 0 <= device < count:
-            raise RejectedError(f"there is no GPU {device}: Vulkan has {count}", kind="no_device")
+            raise RejectedError(
+                f"there is no GPU {device}: Vulkan has {count}; `device: auto` takes what there is",
+                kind="no_device",
+            )
         return device
     if not count:
         return None

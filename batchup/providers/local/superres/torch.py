@@ -83,7 +83,10 @@ def _place(device: str | int) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if isinstance(device, int):
         if not 0 <= device < count:
-            raise RejectedError(f"there is no GPU {device}: CUDA has {count}", kind="no_device")
+            raise RejectedError(
+                f"there is no GPU {device}: CUDA has {count}; `device: auto` takes what there is",
+                kind="no_device",
+            )
         return torch.device("cuda", device)
     if count:
         return torch.device("cuda", 0)
