@@ -65,7 +65,7 @@ def test_a_missing_network_is_told_with_the_nearest_names_and_all_that_there_are
     )
 
 
-def test_a_folder_is_no_network_whatever_its_name(tmp_path, folder):
+def test_a_folder_is_no_network_whatever_its_name(folder):
     (folder / "mine.param").mkdir()
 
     assert "mine" not in names(NCNN, [folder])
