@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchup.cli import EXIT_LEDGER, print_json
+from batchup.cli.begun import load_begun
 from batchup.cli.options import Output, common, manifest_argument
 from batchup.errors import FatalError, LedgerError
 from batchup.terminal import escape
@@ -44,12 +45,8 @@ def audit(manifest: Path, *, everything: bool, output: Output) -> int:
     from batchup.bill import requests
     from batchup.cli.audit_text import Findings
     from batchup.ledger import open_view
-    from batchup.manifest import load
-    from batchup.terminal import program
 
-    job = load(manifest)
-    if not job.ledger_path.exists():
-        raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
+    job = load_begun(manifest)
     with open_view(job.ledger_path) as view:
         every = requests(view.replay())
     sent = _of_fal(every)

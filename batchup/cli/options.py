@@ -128,7 +128,7 @@ def choosing(function: Callable[..., R]) -> Callable[..., R]:
     def wrapped(*args: Any, **kwargs: Any) -> R:
         names = ("limit", "sample", "only", "retry_failed", "kinds", "redo", "resubmit_held", "restore")
         choice = _choice(**{name: kwargs.pop(name) for name in names})
-        return function(*args, choice=choice, cap_usd=_cap_usd(kwargs.pop("budget")), **kwargs)
+        return function(*args, choice=choice, cap_usd=cap_usd(kwargs.pop("budget")), **kwargs)
 
     return wrapped
 
@@ -139,18 +139,28 @@ def _choice(*, kinds: tuple[str, ...], **asked: Any) -> "Choice":
 
     if kinds and not asked["retry_failed"]:
         raise click.UsageError("--class goes with --retry-failed")
-    _parsed("--only", Patterns, asked["only"])
-    _parsed("--redo", Patterns, asked["redo"])
+    parsed("--only", Patterns, asked["only"])
+    parsed("--redo", Patterns, asked["redo"])
     return Choice(retry_kinds=frozenset(kinds), **asked)
 
 
-def _cap_usd(budget: str | None) -> "Decimal | None":
+def cap_usd(budget: str | None) -> "Decimal | None":
+    """Return what ``--budget`` says, in USD; None where it says nothing.
+
+    Raises:
+        click.UsageError: It is no amount.
+    """
     from batchup.manifest.quantities import usd
 
-    return None if budget is None else _parsed("--budget", usd, budget)
+    return None if budget is None else parsed("--budget", usd, budget)
 
 
-def _parsed(option: str, parse: Callable[[A], R], value: A) -> R:
+def parsed(option: str, parse: Callable[[A], R], value: A) -> R:
+    """Return what *parse* makes of an option's value.
+
+    Raises:
+        click.UsageError: It raises ValueError.
+    """
     try:
         return parse(value)
     except ValueError as error:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from batchup.cli import print_json
+from batchup.cli.begun import load_begun
 from batchup.cli.options import Output, common, manifest_argument
-from batchup.errors import FatalError, LedgerError
-from batchup.terminal import count, escape, program
+from batchup.errors import FatalError
+from batchup.terminal import count, escape
 
 if TYPE_CHECKING:
     from batchup.manifest import Manifest
@@ -47,15 +48,11 @@ def report(manifest: Path, *, form: str, target: Path | None, output: Output) ->
     Made from the ledger alone, and the pictures where they lie; also while a run is going on. The page needs no network
     and no other file but the pictures themselves; with very many its thumbnails lie in a folder beside it.
     """
-    from batchup.manifest import load
-
     if output.json and form == "csv" and target is None:
         raise click.UsageError(
             "--json prints JSON and nothing else; leave out --format csv, or add --output FILE"
         )
-    job = load(manifest)
-    if not job.ledger_path.exists():
-        raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
+    job = load_begun(manifest)
     _refuse_to_replace(target, manifest, job.ledger_path)
     if form == "html":
         _page(job, target, output)

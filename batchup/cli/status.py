@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from batchup.cli import print_json
+from batchup.cli.begun import load_begun
 from batchup.cli.options import Output, common, manifest_argument
 
 
@@ -20,16 +21,11 @@ def status(manifest: Path, *, output: Output) -> int:
 
     Reads the ledger alone, also while a run is going on.
     """
-    from batchup.errors import LedgerError
     from batchup.history import History
     from batchup.ledger import open_view
-    from batchup.manifest import load
     from batchup.summary import summarise
-    from batchup.terminal import program
 
-    job = load(manifest)
-    if not job.ledger_path.exists():
-        raise LedgerError(f"{job.ledger_path}: no ledger yet; {program()} run {manifest} begins one")
+    job = load_begun(manifest)
     with open_view(job.ledger_path) as view:
         history = History(view.read_line).fold(view.replay())
         summary = summarise(history)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchup.cli import complain, print_json, warn
-from batchup.cli.options import Output, common, manifest_argument
+from batchup.cli.options import Output, cap_usd, common, manifest_argument, parsed
 from batchup.errors import Fault, ManifestError
 from batchup.terminal import escape
 
@@ -74,17 +74,20 @@ def watch(
     disks that are not there are waited for. Without a terminal nobody is asked: new paid work needs run.budget, --budget
     or --yes, and what is done is paid for again only with --yes.
     """
-    settle_s, poll_s = _seconds("--settle", settle), None if poll is None else _seconds("--poll", poll)
+    from batchup.manifest.quantities import duration
+
+    settle_s = parsed("--settle", duration, settle)
+    poll_s = None if poll is None else parsed("--poll", duration, poll)
     if poll_s is not None and poll_s < LEAST_POLL_S:
         raise click.UsageError(f"--poll: {escape(poll or '')} is too often; 1s is the least")
-    cap_usd = _usd(budget)
+    budget_usd = cap_usd(budget)
     if unit is not None:
         click.echo(_unit(unit, manifest), nl=False)
         return 0
     return _watched(
         manifest,
         (settle_s, poll_s),
-        (concurrency, cap_usd, ignore_window),
+        (concurrency, budget_usd, ignore_window),
         yes=yes,
         allow_programs=allow_programs,
         output=output,
@@ -113,7 +116,7 @@ def _watched(
     from batchup.watch import watch as watch_manifest
     from batchup.watch.loop import Ears
 
-    (settle_s, poll_s), (concurrency, cap_usd, ignore_window) = times, limits
+    (settle_s, poll_s), (concurrency, budget_usd, ignore_window) = times, limits
     check_program(load(file), allow=allow_programs)
 
     def ask(plan: "Plan", history: "History") -> bool:
@@ -124,7 +127,7 @@ def _watched(
         settle_s,
         poll_s,
         yes,
-        Options(concurrency=concurrency, budget_usd=cap_usd, ignore_window=ignore_window),
+        Options(concurrency=concurrency, budget_usd=budget_usd, ignore_window=ignore_window),
         ask if is_terminal else None,
     )
     last: list[Outcome] = []
@@ -193,21 +196,3 @@ def _unit(kind: str, file: Path) -> str:
     if kind == "systemd":
         return unit.systemd(job.name, job.folder, command)
     return unit.launchd(job.name, job.folder, command, Path.home())
-
-
-def _seconds(option: str, text: str) -> float:
-    from batchup.manifest.quantities import duration
-
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise click.UsageError(f"{option}: {error}") from error
-
-
-def _usd(text: str | None) -> "Decimal | None":
-    from batchup.manifest.quantities import usd
-
-    try:
-        return None if text is None else usd(text)
-    except ValueError as error:
-        raise click.UsageError(f"--budget: {error}") from error
