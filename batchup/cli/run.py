@@ -26,6 +26,7 @@ from batchup.cli.options import Output, choosing, common, manifest_argument
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from batchup.coverage import Coverage
     from batchup.history import History
     from batchup.manifest import Manifest
     from batchup.plan import Choice, Plan
@@ -159,7 +160,7 @@ class _Attended:
             progress.found()
             self._foretell(plan, history, options)
             _spare_collector()
-            return agrees(plan) if agrees else self._agrees(plan, history)
+            return agrees(plan) if agrees else self._agrees(plan, history, options)
 
         asked = replace(options, confirm=confirm, ended=self.tell if tells else lambda _: None)
 
@@ -190,10 +191,14 @@ class _Attended:
             for line in foretold(outlook, asks=sys.stderr.isatty()):
                 click.echo(line, err=True)
 
-    def _agrees(self, plan: "Plan", history: "History") -> bool:
+    def _agrees(self, plan: "Plan", history: "History", options: "Options") -> bool:
         from batchup.cli.agree import agrees
+        from batchup.coverage import Caps, cover
 
-        return agrees(plan, history, yes=self.yes)
+        def covered() -> "Coverage":
+            return cover(plan, Caps.of(self.job, options.budget_usd), history, self.job.run.order)
+
+        return agrees(plan, history, covered, yes=self.yes)
 
     def tell(self, outcome: "Outcome") -> None:
         """Tell how a run ended."""

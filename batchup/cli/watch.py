@@ -16,6 +16,7 @@ from batchup.terminal import escape
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from batchup.coverage import Coverage
     from batchup.history import History
     from batchup.manifest import Manifest
     from batchup.plan import Plan
@@ -109,6 +110,7 @@ def _watched(
     from batchup.cli.agree import agrees
     from batchup.cli.programs import check_program
     from batchup.clock import SystemClock
+    from batchup.coverage import Caps, cover
     from batchup.manifest import load
     from batchup.progress import Progress
     from batchup.run import Options
@@ -120,7 +122,11 @@ def _watched(
     check_program(load(file), allow=allow_programs)
 
     def ask(plan: "Plan", history: "History") -> bool:
-        return agrees(plan, history, yes=yes)
+        def covered() -> "Coverage":
+            job = load(file)  # which may have been edited since
+            return cover(plan, Caps.of(job, budget_usd), history, job.run.order)
+
+        return agrees(plan, history, covered, yes=yes)
 
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     wishes = Wishes(
