@@ -2,13 +2,11 @@
 
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
 import anyio
 import pytest
-from aiohttp import web
 from anyio import to_thread
 
 from batchup.cli import main
@@ -25,43 +23,10 @@ from batchup.run import Options, run
 from batchup.spool import Spool
 from batchup.summary import Cost, Summary, Tasks
 from tests.fal.job import MODEL, Job, fal_of
+from tests.hook import SECRET, open_hook
 from tests.library import batchup, manifest, photo
 
-SECRET = "tOkEn99"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-
-
-class Hook:
-    """A web page that is told things."""
-
-    def __init__(self, status: int, wait_s: float) -> None:
-        self.status, self.wait_s = status, wait_s
-        self.heard: list[dict[str, str]] = []
-        self.address = ""
-
-    @property
-    def titles(self) -> list[str]:
-        return [one["title"] for one in self.heard]
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.heard.append(await request.json())
-        await anyio.sleep(self.wait_s)
-        return web.Response(status=self.status)
-
-
-@asynccontextmanager
-async def open_hook(status=200, wait_s=0.0):
-    hook = Hook(status, wait_s)
-    app = web.Application()
-    app.router.add_post("/{rest:.*}", hook.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.01)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    hook.address = f"json://user:{SECRET}@127.0.0.1:{runner.addresses[0][1]}/{SECRET}"
-    try:
-        yield hook
-    finally:
-        await runner.cleanup()
 
 
 def job(folder, *addresses, photos=2):
@@ -226,7 +191,7 @@ def test_a_message_holds_counts_cost_and_what_to_do_next(tmp_path, at_end, title
     ("address", "said"),
     [
         (f"nosuch://{SECRET}", "nosuch://… is no address that apprise can send to"),
-        (f"slack://{SECRET}", "slack://… is no address that apprise can send to"),
+        ("slack://{SECRET}", "slack://… is no address that apprise can send to"),
         (SECRET, "is no address; write one like ntfy://topic"),
     ],
     ids=["service", "form", "no address"],
@@ -244,6 +209,29 @@ def test_an_address_that_apprise_does_not_know_is_found_before_anything_starts(
     assert f"holiday.yaml:6:10: notify.0: {said}" in (err + out)
     assert SECRET not in err + out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ntfy://my-topic",
+        f"mailto://user:{SECRET}@example.org",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general",
+        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+        "tgram://123456789:abcdefg_hijklmnop/12315544",
+        f"json://user:{SECRET}@example.org/hook",
+    ],
+    ids=["ntfy", "e-mail", "Slack", "Discord", "Telegram", "webhook"],
+)
+def test_every_service_that_is_named_takes_a_good_address(tmp_path, capsys, address):
+    file = job(tmp_path, f"'{address}'")
+
+    with pytest.raises(SystemExit) as end:
+        main(["validate", str(file)])
+
+    out, err = capsys.readouterr()
+    assert not end.value.code, out + err
+    assert SECRET not in out + err
 
 
 def test_messages_without_their_part_are_an_error_that_says_what_to_install(tmp_path, capsys, monkeypatch):

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 
+from batchup.clock import Clock
 from batchup.manifest import load
 from batchup.plan import Choice
 from batchup.progress import Progress
@@ -70,15 +71,18 @@ class Job:
 
 
 @asynccontextmanager
-async def fal_of(monkeypatch, *scripts: Script, **settings: Any):
-    """A fal of our own, to which this process' environment leads."""
+async def fal_of(monkeypatch, *scripts: Script, clock: Clock | None = None, **settings: Any):
+    """A fal of our own, to which this process' environment leads; at the end nothing went against its protocol."""
     settings = {"task_s": 0.0, "outputs": "blank", **settings}
-    async with open_fal(Settings(**settings)) as fal:
+    async with open_fal(Settings(**settings), clock=clock) as fal:
         for name, value in fal.environment().items():
             monkeypatch.setenv(name, value)
         fal.script(*scripts)
         yield fal
         assert fal.record.leaks == []
+        # An address that no service has; "/" is asked to see whether the network is back.
+        assert {call.path for call in fal.record.log if not call.step} <= {"/"}
+        assert fal.record.disorderly == 0
 
 
 def paid_once(fal: Fal) -> bool:

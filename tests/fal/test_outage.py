@@ -7,7 +7,7 @@ import pytest
 
 from batchup.manifest import load
 from batchup.progress import Progress
-from batchup.rehearsal import Cut, Elsewhere, Script, Settings, open_fal
+from batchup.rehearsal import Cut, Elsewhere, Script
 from batchup.rehearsal.tempo import Tempo
 from batchup.run import Options, run
 from tests.fal.job import DEAR, LOSSY, MODEL, Job, fal_of, paid_once
@@ -39,14 +39,11 @@ async def test_a_network_that_is_gone_for_a_minute_fails_nothing_and_is_told_in_
     text = f"{MODEL}\nrun: {{concurrency: 4}}\nretry: {{attempts: 2, initial: 1s, max: 2s}}"
     job = Job(tmp_path, text, photos=16)
     clock, witness, outcomes = Tempo(SPEED), Witness(), []
-    settings = Settings(task_s=5.0, outputs="blank")
 
     async def execute():
         outcomes.append(await run(load(job.file), Options(), witness, clock))
 
-    async with open_fal(settings, clock=clock) as fal:
-        for name, value in fal.environment().items():
-            monkeypatch.setenv(name, value)
+    async with fal_of(monkeypatch, clock=clock, task_s=5.0) as fal:
         async with anyio.create_task_group() as group:
             group.start_soon(execute)
             await until(job, 4)
