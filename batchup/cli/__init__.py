@@ -2,15 +2,17 @@
 
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from batchup import __version__
 from batchup.errors import BatchupError, FatalError, Fault, Interrupted, LedgerError
-from batchup.terminal import escape
+from batchup.terminal import escape, program
 
 COMMANDS = {
     "run": "run",
@@ -60,12 +62,23 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest command where one is misspelt."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
-            ctx.fail(f"no such command: {escape(args[0])}{hint}")
+            ctx.fail(f"no such command: {escape(args[0])}; {_meant(args[0])}")
         return super().resolve_command(ctx, args)
+
+
+def _meant(word: str) -> str:
+    """Return what somebody may have meant who gave *word* for a command."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    path = Path(word).expanduser()
+    if path.is_dir():
+        return f"{program()} init {escape(shlex.quote(word))} writes a manifest for this folder"
+    if path.is_file() or path.suffix.lower() in {".yaml", ".yml"}:
+        return f"did you mean {program()} run {escape(shlex.quote(word))}?"
+    return f"there are {', '.join(COMMANDS)}"
 
 
 @click.group(

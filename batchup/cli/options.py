@@ -82,7 +82,7 @@ def choosing(function: Callable[..., R]) -> Callable[..., R]:
         "--limit",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Run no more than N tasks; the rest stays pending.",
+        help="Run no more than N tasks; the rest stays pending. With 0 only what is in flight is collected.",
     )
     @click.option(
         "--sample",

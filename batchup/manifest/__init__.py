@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from batchup.errors import Fault, ManifestError
-from batchup.manifest import mistakes, paths, syntax
+from batchup.manifest import mistakes, paths, syntax, unread
 from batchup.manifest.choices import Choices
 from batchup.manifest.inputs import Filters, Input, ListInput, Match, PathInput, Rule, UrlInput
 from batchup.manifest.job import Manifest, Origin
@@ -69,12 +69,7 @@ def load(path: Path) -> Manifest:
         with path.open("rb") as file:
             data = file.read(syntax.MAX_BYTES + 1)
     except OSError as error:
-        why = (
-            "there is no such file"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read: {error.strerror}"
-        )
-        raise ManifestError([Fault(str(path), 0, 0, why)]) from error
+        raise ManifestError([Fault(str(path), 0, 0, unread.why(path, error))]) from error
     except ValueError as error:
         raise ManifestError([Fault(str(path), 0, 0, "is no name that a file can have")]) from error
     return parse(data, str(path), Path(os.path.abspath(path)).parent)  # noqa: PTH100 - resolve() would follow links

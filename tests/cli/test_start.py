@@ -7,6 +7,7 @@ import click
 import pytest
 
 from batchup.cli import COMMANDS, cli
+from batchup.terminal import program
 
 HEAVY = ("pydantic", "PIL", "av", "aiohttp", "tqdm", "yaml", "anyio")
 
@@ -48,6 +49,53 @@ def test_the_root_help_keeps_its_examples_on_lines_of_their_own():
 
     assert "  batchup run holiday.yaml " in text
     assert "\\b" not in text
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("holiday.yaml", "did you mean batchup run holiday.yaml?"),
+        ("not there.yml", "did you mean batchup run 'not there.yml'?"),
+        ("photos", "batchup init photos writes a manifest for this folder"),
+        ("frobnicate", "there are run, plan, "),
+    ],
+    ids=["manifest", "manifest that is not there", "folder", "nothing"],
+)
+def test_what_is_no_command_but_stands_for_one_is_told_with_it(call, tmp_path, monkeypatch, word, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "holiday.yaml").touch()
+
+    status, out, err = call(word)
+
+    assert (status, out) == (2, "")
+    assert hint.replace("batchup", program()) in err
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "hint"),
+    [
+        ("photos", [], "photos: is a folder, and no manifest; batchup init photos writes one for it"),
+        ("photos", ["photos.yaml"], "photos: is a folder, and no manifest; did you mean photos.yaml?"),
+        ("photos", ["photos/photos.yml"], "did you mean photos/photos.yml?"),
+        ("holyday.yaml", ["holiday.yaml"], "holyday.yaml: there is no such file; did you mean holiday.yaml?"),
+        ("photos/a.yml", ["photos/a.yaml"], "did you mean photos/a.yaml?"),
+        ("a", ["a.yaml"], "did you mean a.yaml?"),
+        ("other.yaml", ["holiday.yaml"], "other.yaml: there is no such file\n"),
+    ],
+)
+def test_what_is_no_manifest_is_told_with_what_may_have_been_meant(
+    call, tmp_path, monkeypatch, given, there, hint
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for name in there:
+        (tmp_path / name).touch()
+
+    status, out, err = call("run", given)
+
+    assert (status, out) == (2, "")
+    assert hint.replace("batchup", program()) in err
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_later_check_can_point_at_a_place():
 def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path):
     with pytest.raises(ManifestError, match=r"none\.yaml: there is no such file"):
         load(tmp_path / "none.yaml")
-    with pytest.raises(ManifestError, match="cannot be read: Is a directory"):
+    with pytest.raises(ManifestError, match="is a folder, and no manifest"):
         load(tmp_path)
     with pytest.raises(ManifestError, match="is no name that a file can have"):
         load(tmp_path / "a\0b")
