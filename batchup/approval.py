@@ -9,7 +9,7 @@ from html import escape
 import anyio
 from aiohttp import web
 
-HOST = "127.0.0.1"
+from batchup.webserver import LOOPBACK, open_server
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -83,15 +83,9 @@ async def open_approval(question: str) -> AsyncIterator[Approval]:
     app = web.Application(client_max_size=10_000)
     app.router.add_get("/", approval.ask)
     app.router.add_post("/", approval.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, HOST, 0).start()
-        approval.url = f"http://{HOST}:{runner.addresses[0][1]}/"
+    async with open_server(app) as port:
+        approval.url = f"http://{LOOPBACK}:{port}/"
         yield approval
-    finally:
-        with anyio.CancelScope(shield=True):
-            await runner.cleanup()
 
 
 def _page(title: str, body: str) -> web.Response:

@@ -7,11 +7,10 @@ beginning, as ever; gauges tell how the whole job stands.
 import errno
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from aiohttp import web
 
 from batchup.errors import Fault, ManifestError
@@ -19,11 +18,11 @@ from batchup.events import Done, Event, Failed, Held, Result, Retried, Submitted
 from batchup.history import IN_FLIGHT, History, State
 from batchup.plan import Action, Plan, Step
 from batchup.version import __version__
+from batchup.webserver import LOOPBACK, open_server
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-HOST = "127.0.0.1"
 END_S = 1.0
 """How long an answer that is under way may take when the run has ended."""
 
@@ -234,18 +233,13 @@ async def open_metrics(port: int, say: Callable[[str], None]) -> AsyncIterator[M
         raise ManifestError([Fault("", 0, 0, message)]) from error
     app = web.Application()
     app.router.add_get("/metrics", _answering(metrics))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=END_S)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
         try:
-            await web.TCPSite(runner, HOST, port).start()
+            bound = await stack.enter_async_context(open_server(app, port, end_s=END_S))
         except OSError as error:
             raise ManifestError([Fault("", 0, 0, _refused(port, error))]) from error
-        say(f"metrics are at http://{HOST}:{runner.addresses[0][1]}/metrics")
+        say(f"metrics are at http://{LOOPBACK}:{bound}/metrics")
         yield metrics
-    finally:
-        with anyio.CancelScope(shield=True):
-            await runner.cleanup()
 
 
 def _refused(port: int, error: OSError) -> str:
@@ -260,8 +254,8 @@ def _answering(metrics: Metrics) -> Callable[[web.Request], Any]:
 
     async def answer(request: web.Request) -> web.Response:
         # A name that was bound anew to this address, by a page in this machine's browser, reads nothing here.
-        if request.host.rsplit(":", 1)[0] not in {HOST, "localhost"}:
-            raise web.HTTPForbidden(text=f"ask for http://{HOST}\n")
+        if request.host.rsplit(":", 1)[0] not in {LOOPBACK, "localhost"}:
+            raise web.HTTPForbidden(text=f"ask for http://{LOOPBACK}\n")
         body = generate_latest(metrics.registry)  # type: ignore[no-untyped-call]  # its authors left its types out
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

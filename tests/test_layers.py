@@ -62,6 +62,7 @@ LAYERS = [
         "secrecy",
         "processors",
         "version",
+        "webserver",
         "approval",
     ],
 ]

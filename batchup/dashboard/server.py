@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from batchup.dashboard.pictures import Pictures
 from batchup.dashboard.room import Room
 from batchup.errors import Fault, ManifestError
 from batchup.manifest import Manifest
+from batchup.webserver import open_server
 
 HEARTBEAT_S = 15.0
 """So often something is sent, so that a page that has gone is noticed."""
@@ -229,29 +230,22 @@ async def open_dashboard(
 @asynccontextmanager
 async def _serving(site: _Site, room: Room, host: str, port: int) -> AsyncIterator[int]:
     """Answer while the block lasts; yield the port."""
-    runner = web.AppRunner(site.app(), access_log=None, shutdown_timeout=END_S, handler_cancellation=True)
-    await runner.setup()
-    try:
-        yield await _bind(runner, host, port)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await room.end()
-            await runner.cleanup()
-        room.close()
-
-
-async def _bind(runner: web.AppRunner, host: str, port: int) -> int:
-    """Begin to listen; return the port."""
-    site = web.TCPSite(runner, host, port)
-    try:
-        await site.start()
-    except OSError as error:
-        # Of a name that is not found the number is below 0, and of another kind.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        message = f"{host}:{port} cannot be used: {why}; --host and --port name another"
-        raise ManifestError([Fault("", 0, 0, message)]) from error
-    address: tuple[str, int] = runner.addresses[0][:2]
-    return address[1]
+    async with AsyncExitStack() as stack:
+        stack.callback(room.close)
+        try:
+            bound = await stack.enter_async_context(
+                open_server(site.app(), port, host=host, end_s=END_S, cancels=True)
+            )
+        except OSError as error:
+            # Of a name that is not found the number is below 0, and of another kind.
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            message = f"{host}:{port} cannot be used: {why}; --host and --port name another"
+            raise ManifestError([Fault("", 0, 0, message)]) from error
+        try:
+            yield bound
+        finally:
+            with anyio.CancelScope(shield=True):
+                await room.end()
 
 
 def _called(host: str) -> str:
