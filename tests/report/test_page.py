@@ -148,15 +148,54 @@ async def test_any_two_results_can_lie_under_the_slider(page):
     assert sources == ["0-crystal.png", "0-seedvr-image.png"]
 
 
-async def test_videos_play_side_by_side_and_in_step(page):
+@pytest.fixture
+async def films(page):
+    """Look at the two videos; in the page, `films` is both of them and `apart` how far they are from one another."""
     await look_at(page, "film.webm")
-    await page.until(READY)
+    await page.until(f"{SIDES}.length === 2 && {READY}")
+    await page.evaluate(
+        f"window.films = {SIDES}; window.apart = () => Math.abs(films[0].currentTime - films[1].currentTime); null"
+    )
+    return page
 
-    await page.click("#play")
 
-    await page.until(f"{SIDES}.length === 2 && {SIDES}.every((film) => film.currentTime > 0.4)")
-    apart_s = await page.evaluate(f"Math.abs({SIDES}[0].currentTime - {SIDES}[1].currentTime)")
-    assert apart_s < 0.1
+async def test_videos_play_side_by_side_and_in_step_also_when_one_lags(films):
+    await films.evaluate(
+        "document.addEventListener('ratechange', (event) => event.stopImmediatePropagation(), true)"
+    )
+
+    await films.click("#play")
+    await films.until("films.every((film) => film.currentTime > 0.1)")
+    await films.evaluate("films[1].playbackRate = 0.0625")
+    await films.until("films[0].currentTime > 0.9")
+
+    assert await films.evaluate("apart()") < 0.2
+    assert await films.evaluate("document.getElementById('play').textContent") == "Pause"
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0)], ids=["before leads", "after leads"])
+async def test_what_is_done_to_one_video_is_done_to_the_other(films, one, other):
+    await films.evaluate(f"films[{one}].playbackRate = 0.5")
+    await films.until(f"films[{other}].playbackRate === 0.5")
+    await films.evaluate(f"films[{one}].play()")
+    await films.until(f"films[{other}].currentTime > 0.05")
+    await films.evaluate(f"films[{one}].currentTime = 1.2")
+    await films.until(f"films[{other}].currentTime >= 1.2")
+    await films.evaluate(f"films[{one}].pause()")
+    await films.until(f"films[{other}].paused")
+    await films.until("document.getElementById('play').textContent === 'Play'")
+    await films.evaluate(f"films[{one}].currentTime = 0.3")
+    await films.until(f"Math.abs(films[{other}].currentTime - 0.3) < 0.05")
+    assert await films.evaluate("Math.abs(document.getElementById('seek').value - 0.15)") < 0.03
+
+
+async def test_a_moment_that_is_sought_is_sought_in_both_videos(films):
+    await films.evaluate("document.getElementById('seek').focus()")
+    await films.press("End")
+    await films.until("films.every((film) => film.currentTime > 1.5)")
+    await films.press("Home")
+
+    await films.until("films.every((film) => film.currentTime < 0.05)")
 
 
 async def test_what_no_browser_shows_has_a_preview(page):

@@ -12,6 +12,8 @@ let place = 0;
 let sides = []; // all there is to see of one input: before, and each result
 let mode = "slide";
 let films = [];
+let following = 0;
+const led = new WeakMap(); // film -> the moment to which another has led it
 
 const make = (tag, className, text) => {
   const made = document.createElement(tag);
@@ -120,6 +122,7 @@ function view(side) {
     Object.assign(shown, { muted: true, playsInline: true, preload: "auto", loop: false });
     shown.setAttribute("aria-label", side.name);
     films.push(shown);
+    join(shown);
   } else {
     shown.alt = side.name;
     shown.draggable = false;
@@ -156,26 +159,59 @@ function slider(left, right) {
   return made;
 }
 
-// Videos in step: the first one leads.
-function follow() {
-  if (!films.length || !films[0].isConnected) return;
-  const [leader, ...others] = films;
-  element("seek").value = leader.duration ? leader.currentTime / leader.duration : 0;
-  for (const other of others) {
-    if (Math.abs(other.currentTime - leader.currentTime) > STEP_S && !other.seeking) other.currentTime = Math.min(leader.currentTime, other.duration || 0);
-  }
-  if (leader.paused || leader.ended) {
-    others.forEach((other) => other.pause());
-    element("play").textContent = "Play";
-  } else requestAnimationFrame(follow);
+// Videos in step: what is done to one of them, also by the browser's own menu or a keyboard's media keys, is done to all.
+function join(film) {
+  const others = () => (films.includes(film) ? films.filter((one) => one !== film) : []);
+  film.addEventListener("play", () => {
+    others().forEach(start);
+    follow();
+  });
+  // At its end a shorter one stops alone.
+  film.addEventListener("pause", () => film.ended || others().forEach((one) => one.pause()));
+  film.addEventListener("ratechange", () => others().forEach((one) => (one.playbackRate = film.playbackRate)));
+  film.addEventListener("seeking", () => {
+    const isLed = Math.abs((led.get(film) ?? -1) - film.currentTime) < 0.001;
+    if (!isLed) others().forEach((one) => lead(one, film));
+    if (film === films[0]) tellMoment();
+  });
 }
 
-async function play() {
-  if (!films.length) return;
-  if (!films[0].paused && !films[0].ended) return films.forEach((film) => film.pause());
-  element("play").textContent = "Pause";
-  await Promise.allSettled(films.map((film) => film.play()));
-  follow();
+// A pause in between refuses the promise, and that is no fault.
+const start = (film) => film.paused && film.play().catch(() => {});
+
+function lead(film, leader) {
+  const to = Math.min(leader.currentTime, film.duration || 0);
+  if (Math.abs(film.currentTime - to) <= STEP_S) return;
+  led.set(film, to);
+  film.currentTime = to;
+}
+
+function tellMoment() {
+  const [leader] = films;
+  element("seek").value = leader.duration ? leader.currentTime / leader.duration : 0;
+}
+
+// While they play, the first one leads.
+function follow() {
+  if (following || !films.length) return;
+  following = requestAnimationFrame(() => {
+    following = 0;
+    const [leader, ...others] = films;
+    if (!leader?.isConnected) return;
+    tellMoment();
+    const isOver = leader.paused || leader.ended;
+    element("play").textContent = isOver ? "Play" : "Pause";
+    if (isOver) return others.forEach((other) => other.pause());
+    others.filter((other) => !other.seeking).forEach((other) => lead(other, leader));
+    follow();
+  });
+}
+
+function play() {
+  const [leader] = films;
+  if (!leader) return;
+  if (leader.paused || leader.ended) start(leader);
+  else leader.pause();
 }
 
 function actual() {
@@ -231,6 +267,6 @@ for (const id of ["left", "right"]) element(id).addEventListener("change", draw)
 const press = { previous: KEYS.p, next: KEYS.n, close: () => dialog.close(), in: KEYS["+"], out: KEYS["-"], fit: KEYS[0], actual, play };
 for (const [id, act] of Object.entries(press)) element(id).addEventListener("click", act);
 element("seek").addEventListener("input", () => {
-  for (const film of films) film.currentTime = element("seek").value * (films[0].duration || 0);
+  if (films.length) films[0].currentTime = element("seek").value * (films[0].duration || 0);
 });
 stage.addEventListener("zoom", () => (element("scale").textContent = `${Math.round(stage.scale * 100)} %`));
