@@ -65,8 +65,8 @@ def rehearse(
     """Run MANIFEST against a fal of our own on this machine: nothing is paid, and no key is read.
 
     Expansion, limits and report are the real ones, and so are the options that `run` has. Outputs and a copy of the
-    ledger, with nothing in flight and nothing held, go to a temporary folder that is told at the end; the job's own are
-    not touched. No hook is run, nobody is told, no URL is read. Local models do their work as ever.
+    ledger, with nothing in flight and nothing held, go to a temporary folder that is told at the end, and stay there until
+    the next rehearsal; the job's own are not touched. No hook is run, nobody is told, no URL is read. Local models do their work as ever.
 
     With --speed 60 a minute's wait is over in a second: retries, Retry-After, lost answers, opening hours. Work,
     transfers and time limits (`timeouts`) keep their real time. Ends with the exit status that the run would end with.
@@ -130,4 +130,5 @@ def _lines(night: "Night", outcome: "Outcome") -> Iterator[str]:
         yield row(
             "left", f"{tasks}, whose URL would be read here, output be fetched again, or provider be asked"
         )
-    yield row("rehearsed", f"nothing was paid; {night.folder} can be removed")
+    yield row("rehearsed", "nothing was paid; the next rehearsal takes the place of this one:")
+    yield row("", night.folder)

@@ -1,7 +1,6 @@
 """Stage: a manifest's run against a fal of our own, in a folder of its own, with nothing paid."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,12 +11,14 @@ from anyio import to_thread
 from batchup.catalogue import Catalogue
 from batchup.clock import SystemClock
 from batchup.history import History
+from batchup.ledger.lock import locked
 from batchup.manifest import Manifest
 from batchup.models.base import FalModel
 from batchup.plan import NOT_REHEARSED, Action, Plan
 from batchup.rehearsal.draft import draft
 from batchup.rehearsal.endpoints import EIGHT, Custom
 from batchup.rehearsal.faults import Faults, rough
+from batchup.rehearsal.folder import IN_USE, make, take_over
 from batchup.rehearsal.server import Fal, open_fal
 from batchup.rehearsal.settings import Settings
 from batchup.rehearsal.tempo import Tempo
@@ -90,7 +91,8 @@ async def rehearse(
     """Run *manifest* against a fal of our own; return how that ended, what it came to, and the manifest that was run.
 
     What is planned is the manifest itself; only where outputs and events go is elsewhere. The process' own
-    environment, its state folder, and the manifest's outputs and ledger are left as they are.
+    environment, its state folder, and the manifest's outputs and ledger are left as they are. The folder stays until
+    the next rehearsal of the same manifest.
 
     Args:
         manifest: What is rehearsed.
@@ -101,17 +103,19 @@ async def rehearse(
     Raises:
         BatchupError: As :func:`batchup.run.run`; then no folder is left.
     """
-    folder = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="batchup-rehearsal-")))
+    folder = await to_thread.run_sync(make)
     try:
-        staged = relocated(manifest, folder)
-        if manifest.ledger_path.exists():
-            await to_thread.run_sync(draft, manifest.ledger_path, staged.ledger_path)
-        # One clock for both sides: the moments that they tell each other must be comparable.
-        tempo = Tempo(wishes.speed, SystemClock())
-        async with open_fal(settings(manifest, wishes), clock=tempo) as fal:
-            outcome = await run(staged, _options(manifest, staged, wishes, fal, tell), reporter, tempo)
-            _give_back(outcome.plan, manifest.output_dir, staged.output_dir)
-            night = _night(outcome, fal, staged, folder, wishes)
+        with locked(folder / IN_USE):
+            await to_thread.run_sync(take_over, folder, manifest.file)
+            staged = relocated(manifest, folder)
+            if manifest.ledger_path.exists():
+                await to_thread.run_sync(draft, manifest.ledger_path, staged.ledger_path)
+            # One clock for both sides: the moments that they tell each other must be comparable.
+            tempo = Tempo(wishes.speed, SystemClock())
+            async with open_fal(settings(manifest, wishes), clock=tempo) as fal:
+                outcome = await run(staged, _options(manifest, staged, wishes, fal, tell), reporter, tempo)
+                _give_back(outcome.plan, manifest.output_dir, staged.output_dir)
+                night = _night(outcome, fal, staged, folder, wishes)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -235,6 +235,36 @@ def test_a_manifest_that_is_wrong_ends_with_2_and_leaves_no_folder(call, job, ow
     assert list(own_temporary_folder.iterdir()) == []
 
 
+def test_a_rehearsal_takes_the_place_of_the_last_one_of_its_manifest(
+    call, job, tmp_path, own_temporary_folder
+):
+    other = Job(tmp_path / "other")
+    anybodys = own_temporary_folder / "batchup-rehearsal-mine"
+    anybodys.mkdir()
+    _, others = rehearsed(call, other)
+    _, first = rehearsed(call, job)
+
+    _, second = rehearsed(call, job)
+
+    assert len(outputs(Path(second["rehearsal"]["outputs"]))) == 3
+    assert not Path(first["rehearsal"]["folder"]).exists()
+    kept = {str(anybodys), others["rehearsal"]["folder"], second["rehearsal"]["folder"]}
+    assert set(map(str, own_temporary_folder.iterdir())) == kept
+
+
+async def test_a_rehearsal_that_lasts_still_keeps_its_folder(job):
+    outcomes = []
+
+    async def rehearse_one():
+        outcomes.append(await again(job))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(rehearse_one)
+        group.start_soon(rehearse_one)
+
+    assert [len(outputs(staged.output_dir)) for _, _, staged in outcomes] == [3, 3]
+
+
 def test_the_copy_of_the_ledger_is_a_ledger(call, job):
     _, told = rehearsed(call, job)
 
