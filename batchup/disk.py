@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from batchup.errors import BatchupError, FatalError, RejectedError
@@ -73,6 +74,24 @@ def make_folders(folder: Path) -> None:
             return
         raise
     sync_folder(folder.parent)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Give a draft beside *file*, which takes its place when the block has ended: whole, or not at all.
+
+    Its name is this process's own, so that several may write the same file at once. It is not synced: for what can be
+    made again, or is worth nothing after a crash of the machine.
+
+    Raises:
+        OSError: *file* is as it was.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        yield draft
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def translated(error: OSError, path: Path) -> BatchupError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from batchup.disk import replacing
 from batchup.source import to_path, to_text
 
 _log = logging.getLogger(__name__)
@@ -88,11 +89,11 @@ def keep(file: Path, data: bytes) -> None:
         OSError: It cannot be written.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Its name is its own while it is written: runs that begin at once do not meet.
-    new = file.with_name(f"{file.stem}.{os.getpid()}.new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:  # noqa: PTH123 - by its number
+    with (
+        replacing(file) as draft,
+        open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream,  # noqa: PTH123 - by its number
+    ):
         stream.write(data)
-    new.replace(file)
 
 
 def _file(manifest: Path, job: str) -> Path:

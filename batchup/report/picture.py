@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from batchup.disk import replacing
 from batchup.errors import RejectedError
 from batchup.media import HEAD_BYTES, open_image, probe, sniff
 from batchup.source import Media
@@ -154,9 +155,5 @@ def _fitted(image: Image.Image, edge_px: int) -> Image.Image:
 
 def _write(image: Image.Image, path: str, form: str, quality: int) -> None:
     """Write whole or not at all: another report may be made of the same folder."""
-    draft = Path(f"{path}.{os.getpid()}.part")
-    try:
+    with replacing(Path(path)) as draft:
         image.save(draft, form, quality=quality)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from batchup.disk import make_folders, translated
+from batchup.disk import make_folders, replacing, translated
 from batchup.manifest import Manifest
 from batchup.report import gallery as galleries
 from batchup.report import thumbnails
@@ -75,7 +75,8 @@ def write(
         heavy = _embedded_bytes(cache, names) > MOST_EMBEDDED_BYTES
         gallery = _beside(gallery, cache, file, names) if heavy else _within(gallery, cache)
         page = render(report, gallery, about, question=question).encode()
-        _replace(file, page)
+        with replacing(file) as draft:
+            draft.write_bytes(page)
     except OSError as error:
         raise translated(error, file) from error
     return Written(file, len(page), thumbnails_of(file) if heavy else None)
@@ -107,12 +108,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _replace(file: Path, content: bytes) -> None:
-    draft = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
