@@ -9,11 +9,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from batchup.ledger.lock import locked
 from batchup.manifest import load
 from batchup.media import verify
 from batchup.plan import Choice
 from batchup.progress import Progress
 from batchup.rehearsal import Cut, Faults, Script, answers
+from batchup.rehearsal.folder import IN_USE, make, take_over
 from batchup.rehearsal.stage import Wishes, rehearse
 from batchup.run import Options
 from tests.fal.job import MODEL, Job, fal_of
@@ -252,17 +254,14 @@ def test_a_rehearsal_takes_the_place_of_the_last_one_of_its_manifest(
     assert set(map(str, own_temporary_folder.iterdir())) == kept
 
 
-async def test_a_rehearsal_that_lasts_still_keeps_its_folder(job):
-    outcomes = []
+def test_a_rehearsal_that_lasts_still_keeps_its_folder(job, own_temporary_folder):
+    lasting, new = make(), make()
+    with locked(lasting / IN_USE), locked(new / IN_USE):
+        take_over(lasting, job.file)
 
-    async def rehearse_one():
-        outcomes.append(await again(job))
+        take_over(new, job.file)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(rehearse_one)
-        group.start_soon(rehearse_one)
-
-    assert [len(outputs(staged.output_dir)) for _, _, staged in outcomes] == [3, 3]
+    assert set(own_temporary_folder.iterdir()) == {lasting, new}
 
 
 def test_the_copy_of_the_ledger_is_a_ledger(call, job):
