@@ -3,9 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
-from math import ceil
 
-from batchup.manifest.quantities import format_duration
+from batchup.manifest.quantities import format_guess
 from batchup.terminal import display_width, shorten
 
 NAME_COLUMNS = 12
@@ -13,11 +12,13 @@ BAR_COLUMNS = 8
 """A shorter bar says nothing; words go first."""
 
 
-class Pace:
-    """How fast work goes on, over the last half minute or the last ten tasks, whichever is longer."""
+WINDOW_S = 30.0
+WINDOW_TASKS = 10
+"""How fast work goes on is told by the last so many seconds or so many tasks, whichever is longer."""
 
-    WINDOW_S = 30.0
-    WINDOW_TASKS = 10
+
+class Pace:
+    """How fast work goes on."""
 
     def __init__(self, at_s: float) -> None:
         self.per_s: float | None = None
@@ -38,7 +39,7 @@ class Pace:
             seen.append((at_s, work))
 
     def _covered(self, sample: tuple[float, float], at_s: float, work: float) -> bool:
-        return at_s - sample[0] >= self.WINDOW_S and work - sample[1] >= self.WINDOW_TASKS
+        return at_s - sample[0] >= WINDOW_S and work - sample[1] >= WINDOW_TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,10 @@ class Figures:
 
     def _left(self) -> str:
         if self.waited_s is not None:
-            return f"waited {_rounded(self.waited_s)}"
-        return "" if self.left_s is None else f"{_rounded(self.left_s)} left"
+            return f"waited {format_guess(self.waited_s)}"
+        return "" if self.left_s is None else f"{format_guess(self.left_s)} left"
 
 
 def _needed(words: dict[str, str]) -> int:
     """Return how many columns a bar takes with these words beside it."""
     return BAR_COLUMNS + sum(display_width(text) + 2 for text in words.values())
-
-
-def _rounded(seconds: float) -> str:
-    """Return *seconds* as nobody knows better beforehand: from ten minutes on without seconds."""
-    unit_s = 60 if seconds >= 600 else 1  # noqa: PLR2004 - ten minutes
-    return format_duration(max(1, ceil(seconds / unit_s)) * unit_s)

@@ -173,7 +173,7 @@ def _read(
 
 
 def _has_ledger(manifest: Manifest, job: str) -> bool:
-    path = manifest.output_dir / ".batchup" / f"{job}.jsonl"
+    path = manifest.usual_ledger(job)
     return path.exists() and path.stat().st_size > 0
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from batchup.cli.dossier import Dossier, Moment, Result, TaskFile
-from batchup.cli.outlook import spoken
-from batchup.manifest.quantities import format_bytes, format_duration, format_usd
+from batchup.manifest.quantities import format_bytes, format_duration, format_guess, format_usd
 from batchup.source import Media
 from batchup.terminal import count, escape, row
 
@@ -60,7 +59,7 @@ def _task_lines(task: TaskFile, window: str) -> Iterator[str]:
         if window:
             yield row("", f"in the hours {window}")
         if task.prospect.expected_s is not None:
-            yield row("", f"it will take about {spoken(task.prospect.expected_s)}")
+            yield row("", f"it will take about {format_guess(task.prospect.expected_s)}")
     attempts = f" after {count(task.attempts, 'attempt')}" if task.attempts else ""
     yield row("state", _STATES.get(task.state, task.state) + attempts)
     if task.message:

@@ -9,7 +9,7 @@ from batchup.coverage import Caps, Coverage, cover
 from batchup.forecast import Forecast, Pace, forecast
 from batchup.history import History
 from batchup.manifest import Manifest
-from batchup.manifest.quantities import format_duration, format_usd
+from batchup.manifest.quantities import format_guess, format_usd
 from batchup.plan import Plan, provider_of
 from batchup.provision import slots_of
 from batchup.terminal import count
@@ -105,11 +105,4 @@ def time_line(outlook: Outlook) -> str:
     )
     why = f"held by the rate of {outlook.rate}" if seen.held_by_rate and outlook.rate else f"at {pace}"
     more = f", and {count(seen.unknown, 'task')} of unknown length ({names})" if seen.unknown else ""
-    return f"about {spoken(seen.takes_s)} {why}{more}"
-
-
-def spoken(seconds: float) -> str:
-    """Return a guess at a duration in words that do not say more than it knows: ``2h10m``, ``45s``."""
-    if seconds >= 600:  # noqa: PLR2004 - from ten minutes on, seconds say nothing
-        return format_duration(round(seconds / 60) * 60)
-    return format_duration(float(round(seconds)) if seconds >= 1 else seconds)
+    return f"about {format_guess(seen.takes_s)} {why}{more}"

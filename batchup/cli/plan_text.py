@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from shutil import disk_usage
 
-from batchup.cli.outlook import Outlook, budget_lines, spoken, time_line
+from batchup.cli.outlook import Outlook, budget_lines, time_line
 from batchup.forecast import expected_s
 from batchup.history import History
 from batchup.manifest import Manifest
-from batchup.manifest.quantities import format_bytes, format_usd
+from batchup.manifest.quantities import format_bytes, format_guess, format_usd
 from batchup.plan import TO_RUN, Action, Plan, Step
 from batchup.terminal import columns, count, display_width, escape, row, shorten, table
 
@@ -53,7 +53,7 @@ def _totals(plan: Plan, outlook: Outlook) -> Iterator[str]:
     for model, (number, price) in sorted(plan.models.items()):
         spell = outlook.forecast.models.get(model)
         known = spell is not None and spell.unknown < spell.tasks
-        time = f", about {spoken(spell.takes_s)}" if spell is not None and known else ""
+        time = f", about {format_guess(spell.takes_s)}" if spell is not None and known else ""
         cost = format_usd(price) if price else "" if model in unpriced else "free"
         cost += f"{' and ' if cost else ''}of unknown price" if model in unpriced else ""
         yield row("model", f"{model}: {count(number, 'task')}, {cost}{time}")
@@ -139,7 +139,7 @@ def _cells(step: Step, waits: str, history: History) -> list[str]:
         step.task.model,
         f"{step.reason}: {detail}" if detail else step.reason,
         _price(step),
-        "" if time_s is None else spoken(time_s),
+        "" if time_s is None else format_guess(time_s),
     ]
 
 

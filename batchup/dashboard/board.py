@@ -7,14 +7,11 @@ from itertools import islice
 
 import msgspec
 
+from batchup.figures import WINDOW_S, WINDOW_TASKS
 from batchup.history import IN_FLIGHT, History, Record, State
 
 FRESH = 12
 """Outputs that have just come out, and are shown."""
-
-WINDOW_S = 30.0
-WINDOW_TASKS = 10
-"""How fast work goes on is told by so many seconds or so many tasks, whichever is longer."""
 
 _REMEMBERED = 4096
 

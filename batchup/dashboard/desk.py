@@ -15,7 +15,7 @@ from batchup.control import Announced, Command, Live, Reply
 from batchup.dashboard.board import Board
 from batchup.dashboard.follow import Follower
 from batchup.dashboard.pictures import Pictures
-from batchup.dashboard.sections import Item, Teller
+from batchup.dashboard.sections import Item, Teller, amount
 from batchup.dashboard.story import Moment, story
 from batchup.errors import LedgerError, ManifestError
 from batchup.history import State
@@ -151,7 +151,7 @@ class Desk:
         seen = record and self._board.history.seen(record)
         if not seen:
             return None
-        return "" if seen.estimated_usd is None else f"{seen.estimated_usd.normalize():f}"
+        return "" if seen.estimated_usd is None else amount(seen.estimated_usd)
 
     def input_of(self, task_id: str) -> Path | None:
         """Return the file that a task reads; None for a URL, and where there is no such task."""

@@ -186,8 +186,8 @@ class Teller:
 
     def _money(self, live: Live | None) -> Money:
         money, budget = self._board.history.money, self._board.history.budget_usd
-        cap = (None if budget is None else _usd(budget)) if live is None else live.budget_usd
-        return Money(_usd(money.estimated), _usd(money.charged), _usd(money.reserved), cap)
+        cap = (None if budget is None else amount(budget)) if live is None else live.budget_usd
+        return Money(amount(money.estimated), amount(money.charged), amount(money.reserved), cap)
 
     def _pace(self, live: Live | None, now: datetime) -> Pace:
         if live is None or live.stage != "run":
@@ -265,8 +265,8 @@ class Teller:
             media=seen.kind if seen else "",
             size=f"{done.width}x{done.height}" if done else "",
             seconds=round(done.seconds, 2) if done else 0.0,
-            price="" if price is None else _usd(price),
-            risk=_usd(told.reserved_usd) if told and told.reserved_usd else "",
+            price="" if price is None else amount(price),
+            risk=amount(told.reserved_usd) if told and told.reserved_usd else "",
         )
 
 
@@ -279,5 +279,6 @@ def _advice(kind: str) -> str:
     return "" if found == advice("") else found
 
 
-def _usd(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
+def amount(usd: Decimal) -> str:
+    """Return dollars as the page's script takes them: all digits that count, no exponent."""
+    return f"{usd.normalize():f}"

@@ -123,7 +123,11 @@ class Manifest(Section, title="batchup manifest"):
         """The ledger, absolute."""
         if self.ledger is not None:
             return self.resolve(self.ledger)
-        return self.output_dir / ".batchup" / f"{self.name}.jsonl"
+        return self.usual_ledger(self.name)
+
+    def usual_ledger(self, name: str) -> Path:
+        """Return where the ledger of a job called *name* is that has these outputs and says nothing of it."""
+        return self.output_dir / ".batchup" / f"{name}.jsonl"
 
     def resolve(self, text: str) -> Path:
         """Return a path of this manifest, absolute, with ``~`` and ``${NAME}`` expanded. The disk is not asked.

@@ -6,6 +6,7 @@ Every reader raises ``ValueError`` with a sentence for the person who wrote the 
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from typing import Any, Literal, TypeVar, get_args
 
 from batchup.manifest.wording import found
@@ -158,6 +159,12 @@ def format_duration(seconds: float) -> str:
         if len(parts) == 2:  # noqa: PLR2004 - its two largest units
             break
     return "".join(parts)
+
+
+def format_guess(seconds: float) -> str:
+    """Return a guess at a duration, rounded up: from ten minutes on without seconds, and never less than ``1s``."""
+    unit_s = 60 if seconds >= 600 else 1  # noqa: PLR2004 - ten minutes
+    return format_duration(max(1, ceil(seconds / unit_s)) * unit_s)
 
 
 def format_bytes(count: int) -> str:
