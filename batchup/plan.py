@@ -13,6 +13,8 @@ import msgspec
 from batchup.errors import Fault
 from batchup.history import State
 from batchup.inputs import Skipped
+from batchup.models import FAL
+from batchup.models.formats import may_lose_transparency
 from batchup.source import Source
 from batchup.spool import Spool
 from batchup.task import Task
@@ -133,6 +135,9 @@ class Plan:
         looking: Names of the models whose providers are asked once more about tasks that are held.
         to_pay_usd: Price of all that would be run, as far as it is known.
         unpriced: Number of tasks to run whose price is unknown.
+        transparent: Number of tasks for fal whose input may have transparency that the output cannot hold; fal's
+            provider sends none that has.
+        transparent_input: The first of these.
         again_usd: Price of those to run whose input was done before.
         models: Model -> tasks to run and their price.
         orphans: Ids of tasks that the manifest no longer makes and that are not yet marked so.
@@ -151,6 +156,8 @@ class Plan:
     looking: set[str] = field(default_factory=set)
     to_pay_usd: Decimal = Decimal(0)
     unpriced: int = 0
+    transparent: int = 0
+    transparent_input: str = ""
     again_usd: Decimal = Decimal(0)
     again: int = 0
     models: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
@@ -218,6 +225,10 @@ class Plan:
         if step.was_done and step.action is Action.RUN:
             self.again += 1
             self.again_usd += step.cost_usd or 0
+        is_sent = step.action is Action.RUN and provider_of(step.task.model) == FAL
+        if is_sent and may_lose_transparency(step.task):
+            self.transparent += 1
+            self.transparent_input = self.transparent_input or step.task.source.label
 
 
 def provider_of(model: str) -> str:

@@ -76,7 +76,7 @@ def survey(
         # What is not there now may be soon: nothing is forgotten for it.
         plan.orphaned -= len(plan.orphans)
         plan.orphans.clear()
-    plan.warnings += [*_lost(manifest), *found.warnings]
+    plan.warnings += [*_lost(manifest), *found.warnings, *_transparent(plan)]
     if expansion.made:
         plan.warnings += [
             manifest.fault(("rules", number), "fits no input")
@@ -112,6 +112,17 @@ def _lost(manifest: Manifest) -> Iterator[Fault]:
         yield Fault(
             "", 0, 0, f"this job's ledger was at {path} and is gone; without it everything begins anew"
         )
+
+
+def _transparent(plan: Plan) -> Iterator[Fault]:
+    """Yield that pictures may fail for their transparency: only a run decodes them, but the format is chosen now."""
+    if plan.transparent:
+        more = f" and {plan.transparent - 1:,} more" if plan.transparent > 1 else ""
+        message = (
+            f"{plan.transparent_input}{more} may have transparency, which the output's format cannot hold; what has it "
+            "fails before it is sent and paid. output_format: png keeps it"
+        )
+        yield Fault("", 0, 0, message)
 
 
 def check_known(manifest: Manifest) -> None:

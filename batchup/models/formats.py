@@ -1,6 +1,9 @@
 """The formats that pictures are written in: their endings, their limits, and what each of them can hold."""
 
+import os
 from dataclasses import dataclass
+
+from batchup.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,19 @@ PNG = FORMATS[1]
 
 _BY_NAME = {form.name: form for form in FORMATS}
 _BY_ENDING = {ending: form for form in FORMATS for ending in form.endings}
+
+
+_ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "P"})
+"""Of pictures that may have transparency, as their headers tell. Many are opaque all the same: every screenshot."""
+
+
+def may_lose_transparency(task: Task) -> bool:
+    """Return whether a task's input may have transparency, and its output can have none."""
+    media = task.source.media
+    if media is None or media.mode not in _ALPHA_MODES:
+        return False
+    form = by_ending(os.path.splitext(task.output)[1])  # noqa: PTH122 - of a path text
+    return form is not None and not form.alpha
 
 
 def by_name(name: str) -> Format | None:

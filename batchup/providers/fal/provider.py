@@ -14,6 +14,7 @@ from batchup.aside import aside
 from batchup.clock import Clock
 from batchup.errors import GoneError, NotSentError, RejectedError, TransientError
 from batchup.models.base import FalModel
+from batchup.models.formats import may_lose_transparency
 from batchup.providers.base import Completed, Job, Request, Ticket, Upload
 from batchup.providers.fal import opacity, upright
 from batchup.providers.fal.piece import Opened, hashed
@@ -91,7 +92,7 @@ class FalProvider:
         params = model.params(**job.task.params)
         if job.task.source.url:
             return Request(model.app, model.body(params, job.task.source.url))
-        if opacity.is_at_risk(job.task):
+        if may_lose_transparency(job.task):
             await self._check_opaque(job)
         sha256, read = (job.sha256, None) if job.sha256 else await self._hash(job)
         upload = self._known_upload(sha256)

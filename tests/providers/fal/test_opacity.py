@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from tests.fal.job import Job, fal_of
+from tests.library import batchup
 
 JPEG = "model: fal/seedvr-image"
 PNG = "model: fal/seedvr-image\nparams: {output_format: png}"
@@ -36,3 +37,27 @@ async def test_what_loses_nothing_is_sent(tmp_path, monkeypatch, text, alpha):
         assert await Job(tmp_path, text, photos=0).tasks() == {"done": 1}
 
         assert len(fal.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            JPEG,
+            "warning: photos/logo.png and 1 more may have transparency, which the output's format cannot hold",
+        ),
+        (PNG, ""),
+        ("model: local/lanczos", ""),
+    ],
+    ids=["fal, into JPEG", "fal, into PNG", "local"],
+)
+def test_a_plan_warns_of_transparency_that_may_be_lost(tmp_path, text, told):
+    picture(tmp_path, 255)
+    (tmp_path / "photos/logo.png").rename(tmp_path / "photos/other.png")
+    picture(tmp_path, 0)
+    job = Job(tmp_path, text, photos=2)
+
+    done = batchup("plan", job.file, cwd=tmp_path)
+
+    assert done.stderr.startswith(told)
+    assert bool(done.stderr) is bool(told)
