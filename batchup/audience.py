@@ -32,7 +32,7 @@ class Audience:
     def __init__(self, reporter: Reporter, *observers: Observer) -> None:
         self._reporter = reporter
         self._observers = observers
-        self.finding = reporter.finding
+        self.preparing = reporter.preparing
         self.advanced = reporter.advanced
         self.waiting = reporter.waiting
         self.say = reporter.say

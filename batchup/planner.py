@@ -57,7 +57,7 @@ def make(
     choice: Choice | None = None,
     *,
     catalogue: Catalogue | None = None,
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[int], None] = lambda _: None,
 ) -> Plan:
     """Return what a run would do now.
 
@@ -67,7 +67,7 @@ def make(
         manifest: For the output's settings.
         choice: What was asked of the run.
         catalogue: Of the manifest's models.
-        tick: Called now and then; what it raises ends the planning.
+        tick: Called now and then with the number of tasks that are planned; what it raises ends the planning.
 
     Raises:
         ManifestError: A file that this ledger does not know stands where an output would, and it is broken or
@@ -100,21 +100,23 @@ class _Planner:
         self._leaders = Index(ID_BYTES, "Q", first=True)
         self._running = 0
 
-    def plan(self, tick: Callable[[], None]) -> Plan:
+    def plan(self, tick: Callable[[int], None]) -> Plan:
         plan = Plan(Spool(Step), self._batch.left_out, self._batch.skipped)
         tasks = self._batch.tasks
-        for task in tasks:
+        for number, task in enumerate(tasks):
+            if number % TICK_EVERY == 0:
+                tick(0)
             record = self._history.get(task.id)
             if record is not None:
                 record.present = True
         self._note_vanished()
         for number, which in enumerate(ordered(tasks, self._manifest.run.order)):
             if number % TICK_EVERY == 0:
-                tick()
+                tick(number)
             self._add(plan, tasks[which])
         self._occupied.faults.tell()
         if self._choice.sample is not None:
-            plan = sampled(plan, self._choice, self._history, tick)
+            plan = sampled(plan, self._choice, self._history, lambda: tick(len(tasks)))
         self._note_orphans(plan)
         plan.warnings += self._unheard()
         return plan

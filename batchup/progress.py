@@ -20,10 +20,10 @@ from batchup.history import History, State
 from batchup.plan import Action, Plan, Step
 from batchup.shutdown import Shutdown
 from batchup.terminal import count, escape
+from batchup.ticker import CLEAR, LINE_EVERY_S, Ticker, is_terminal
 
 LOG = logging.getLogger("batchup")
 
-LINE_EVERY_S = 10.0
 BAR_EVERY_S = 0.25
 MAX_TOLD = 20
 """Failures that are told as they happen; the rest is counted, and in the ledger."""
@@ -31,8 +31,6 @@ MAX_TOLD = 20
 MAX_COLUMNS = 80
 ECHO_COLUMNS = 3
 """Left free on the right: a terminal writes ^C behind the bar, and must not begin a new line for it."""
-CLEAR = "\x1b[K"
-"""Clears the line to its end: of ^C, and of what was longer."""
 
 
 class Progress:
@@ -44,9 +42,10 @@ class Progress:
 
     def __init__(self, *, show: bool = True, color: bool = True, clock: Clock | None = None) -> None:
         self._show = show
-        self._terminal = show and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._terminal = show and is_terminal()
         self._color = color
         self._clock = clock or SystemClock()
+        self._ticker = Ticker(show=show, clock=self._clock)
         self._bar: tqdm[Never] | None = None
         self._job = ""
         self._total = self._to_run = self._before = 0
@@ -73,15 +72,13 @@ class Progress:
                 if self._terminal:
                     self._write("\r" + CLEAR)
 
-    def finding(self, inputs: int) -> None:
-        """Say how many inputs have been found so far."""
-        if self._terminal:
-            self._write(f"\r{count(inputs, 'input')} found …{CLEAR}")
+    def preparing(self, text: str) -> None:
+        """Say how far what comes before the first task is; called from any thread."""
+        self._ticker.tick(text)
 
     def found(self) -> None:
-        """Take away what :meth:`finding` said."""
-        if self._terminal:
-            self._write("\r" + CLEAR)
+        """Take away what :meth:`preparing` said."""
+        self._ticker.clear()
 
     def begin(self, plan: Plan, history: History) -> None:
         """Say what is going to happen, and put up the bar."""
@@ -240,6 +237,7 @@ class Progress:
         """Write lines above the bar."""
         if not self._show and not urgent:
             return
+        self._ticker.clear()
         text = escape(text)
         if self._terminal:
             lines = textwrap.wrap(

@@ -29,17 +29,27 @@ class Quote:
 
     Attributes:
         choice: What is asked of the run.
-        finding: Called with the number of inputs found so far, now and then.
+        preparing: Is told how far it is, now and then.
         shutdown: Ends a survey that takes long.
         environment: Holds accounts' keys, and where their platforms are.
     """
 
     manifest: Manifest
     choice: Choice
-    finding: Callable[[int], None]
+    preparing: Callable[[str], None]
     clock: Clock
     shutdown: Shutdown
     environment: Mapping[str, str]
+
+    def heed(self, text: str) -> None:
+        """Tell how far it is.
+
+        Raises:
+            Interrupted: A signal came.
+        """
+        if self.shutdown.signum is not None:
+            raise Interrupted(self.shutdown.signum)
+        self.preparing(text)
 
     async def plan(self, history: History, catalogue: Catalogue | None = None) -> Plan:
         """Return what a run would do, at the prices of *catalogue*.
@@ -49,14 +59,8 @@ class Quote:
             ManifestError: As :func:`batchup.survey.survey`; or an address of an account cannot be trusted.
             FatalError: An account that is needed has no key.
         """
-
-        def found(inputs: int) -> None:
-            if self.shutdown.signum is not None:
-                raise Interrupted(self.shutdown.signum)
-            self.finding(inputs)
-
         now = self.clock.utc()
-        ask = partial(survey, self.manifest, history, self.choice, now, found, catalogue=catalogue)
+        ask = partial(survey, self.manifest, history, self.choice, now, self.heed, catalogue=catalogue)
         plan = await to_thread.run_sync(ask)
         # Before a ledger is begun: without a key nothing would be done.
         check_accounts(plan.providers, self.environment)

@@ -22,6 +22,7 @@ from batchup.recorder import Recorder
 from batchup.scribe import Scribe
 from batchup.session import Options, Outcome, Reporter, Session
 from batchup.shutdown import Shutdown, open_signals
+from batchup.ticker import reading
 from batchup.window import Window
 
 __all__ = ["Options", "Outcome", "Reporter", "run"]
@@ -67,7 +68,7 @@ async def _planned(session: Session) -> Outcome:
     quote = Quote(
         planned,
         session.options.choice,
-        session.reporter.finding,
+        session.reporter.preparing,
         session.clock,
         session.shutdown,
         session.options.environment,
@@ -78,7 +79,8 @@ async def _planned(session: Session) -> Outcome:
         # Before anything is created: what is wrong with a new job leaves no trace.
         plan = await quote.plan(History())
     history = History()
-    async with open_ledger(path, fold=history.fold) as ledger:
+    told = reading(path, quote.heed)
+    async with open_ledger(path, fold=lambda lines: history.read(lines, told)) as ledger:
         history.read_line = ledger.read_line
         if plan is None or history.runs:
             plan = await quote.plan(history)

@@ -23,8 +23,8 @@ from batchup.workplace import Watcher
 class Reporter(Watcher, Notices, Protocol):
     """Who shows a run to a person. Each method returns at once."""
 
-    def finding(self, inputs: int) -> None:
-        """So many inputs have been found so far."""
+    def preparing(self, text: str) -> None:
+        """What comes before the first task has come so far. Called from any thread, often."""
 
     def shown(self) -> AbstractAsyncContextManager[None]:
         """Keep what is shown up to date while the block lasts."""

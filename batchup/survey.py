@@ -19,6 +19,7 @@ from batchup.plan import Choice, Plan
 from batchup.planner import make
 from batchup.sidecar import SidecarError
 from batchup.source import Source, to_text
+from batchup.terminal import count
 
 
 def survey(
@@ -26,7 +27,7 @@ def survey(
     history: History,
     choice: Choice,
     now: datetime,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     *,
     catalogue: Catalogue | None = None,
 ) -> Plan:
@@ -38,7 +39,7 @@ def survey(
         choice: What is asked of the run.
         now: Aware; ages in filters count from here.
         catalogue: Of the manifest's models; by default at the prices of the table.
-        progress: Called with the number of inputs found so far, now and then. What it raises ends the survey.
+        progress: Told how far it is, now and then, in words. What it raises ends the survey.
 
     Raises:
         ManifestError: Input paths are missing, names collide, the ledger was left behind, and the like. Nothing has
@@ -68,9 +69,17 @@ def survey(
     catalogue = catalogue or Catalogue(manifest, experience=history.experience)
     expansion = Expansion(manifest, catalogue, now)
     ready = _Ready(found, choice.ready)
-    batch = collect(manifest, expand(expansion, ready, progress))
+    batch = collect(
+        manifest, expand(expansion, ready, lambda inputs: progress(f"{count(inputs, 'input')} found"))
+    )
+    total = count(len(batch.tasks), "task")
     plan = make(
-        batch, history, manifest, choice, catalogue=catalogue, tick=lambda: progress(len(batch.tasks))
+        batch,
+        history,
+        manifest,
+        choice,
+        catalogue=catalogue,
+        tick=lambda tasks: progress(f"{tasks:,} of {total} planned"),
     )
     if choice.partial or ready.left:
         # What is not there now may be soon: nothing is forgotten for it.
@@ -158,7 +167,7 @@ def check_ledger(manifest: Manifest) -> None:
         raise ManifestError([manifest.fault(("output", "dir"), message)])
 
 
-def check_sidecars(manifest: Manifest, progress: Callable[[int], None] = lambda _: None) -> None:
+def check_sidecars(manifest: Manifest, progress: Callable[[str], None] = lambda _: None) -> None:
     """Refuse to begin anew where sidecars tell what this job has done: it would be done, and paid for, again.
 
     Args:
@@ -169,7 +178,7 @@ def check_sidecars(manifest: Manifest, progress: Callable[[int], None] = lambda 
         LedgerError: Says what to do.
     """
     for file in sidecar.below(manifest.output_dir):
-        progress(0)
+        progress("looking for sidecars")
         try:
             job = sidecar.read(file).job
         except SidecarError:

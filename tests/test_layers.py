@@ -59,6 +59,7 @@ LAYERS = [
         "clock",
         "digest",
         "terminal",
+        "ticker",
         "secrecy",
         "processors",
         "version",

@@ -343,6 +343,25 @@ def test_ctrl_c_on_a_terminal_leaves_no_trace_of_the_key_and_ends_with_the_summa
     assert any("pending" in line and "interrupted" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "command", [["plan"], ["explain", "001.png"], ["status"], ["run"]], ids=lambda c: c[0]
+)
+def test_what_comes_before_an_answer_is_told_from_the_first_moment_and_taken_away(
+    tmp_path, terminal, start, command
+):
+    photo(tmp_path / "photos/001.png", size=(4, 4))
+    file = manifest(tmp_path)
+    batchup("run", file, cwd=tmp_path)
+    screen = terminal()
+
+    asked = start(screen, command[0], file, *command[1:], cwd=tmp_path)
+    screen.follow(asked, lambda _: False)
+
+    lines = screen.lines()
+    assert screen.raw.startswith(b"\rreading the ledger: 0% \xe2\x80\xa6")
+    assert not any("…" in line and "reading" in line for line in lines)
+
+
 @pytest.mark.parametrize("variable", ["NO_COLOR", "TERM"])
 def test_the_environment_can_ask_for_less(tmp_path, terminal, start, monkeypatch, variable):
     photo(tmp_path / "photos/a.png")

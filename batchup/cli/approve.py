@@ -90,11 +90,12 @@ def _rest(manifest: "Manifest", sample: "Outcome", choice: "Choice") -> "Plan | 
     from batchup.history import History
     from batchup.ledger import open_view
     from batchup.survey import survey
+    from batchup.ticker import reading, ticking
 
-    with open_view(manifest.ledger_path) as view:
-        history = History(view.read_line).fold(view.replay())
+    with ticking(show=True) as tell, open_view(manifest.ledger_path) as view:
+        history = History(view.read_line).read(view.replay(), reading(manifest.ledger_path, tell))
         catalogue = Catalogue(manifest, experience=history.experience)
-        rest = survey(manifest, history, choice, datetime.now(UTC), catalogue=catalogue)
+        rest = survey(manifest, history, choice, datetime.now(UTC), tell, catalogue=catalogue)
         return rest if rest.to_run else None
 
 

@@ -32,11 +32,12 @@ def explain(manifest: Path, file: str, *, output: Output) -> int:
     from batchup.manifest import load
     from batchup.plan import Choice
     from batchup.survey import survey
+    from batchup.ticker import reading, ticking
 
     job, now = load(manifest), datetime.now(UTC)
-    with open_view(job.ledger_path) as view:
-        history = History(view.read_line).fold(view.replay())
-        plan = survey(job, history, Choice(), now)
+    with ticking(show=not output.quiet) as tell, open_view(job.ledger_path) as view:
+        history = History(view.read_line).read(view.replay(), reading(job.ledger_path, tell))
+        plan = survey(job, history, Choice(), now, tell)
         outlook = look_ahead(plan, job, history, now)
         found = look_up(file, job, plan, history)
         expected = prospects(found, plan, history, outlook.coverage)
