@@ -8,8 +8,10 @@ read 2026-11.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,6 +20,9 @@ from safetensors.torch import load_file
 
 from batchup.models.superres.weights import WeightsError
 from batchup.providers.local.superres import spandrel
+
+_PROGRAM = re.compile(r"GLOBAL ([\w.]+)")
+"""So torch says what a file wants to call."""
 
 
 def load(path: Path) -> "spandrel.ImageModelDescriptor[Any]":
@@ -57,11 +62,20 @@ def _state(path: Path) -> dict[str, Any]:
         raise WeightsError(f"it is broken: {error}") from error
     # A damaged or hostile pickle makes torch raise nearly anything: UnpicklingError, RuntimeError, EOFError, KeyError.
     except Exception as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"it is broken, or holds more than numbers: {said[:200]}") from error
+        raise WeightsError(_fault(error)) from error
     if not isinstance(state, dict):
         raise WeightsError(f"it holds a {type(state).__name__}, and weights are a mapping")
     return state
+
+
+def _fault(error: Exception) -> str:
+    """Return what torch's words about a file come to; its advice is to read it unsafely."""
+    if program := _PROGRAM.search(str(error)):
+        return f"it holds more than numbers: {program[1]}, which is not run; ask for a .safetensors"
+    if isinstance(error, UnpicklingError):
+        return "it is broken, or holds more than numbers, and is not read"
+    said = (str(error).strip() or "it ends too early").splitlines()[0].partition(". ")[0]
+    return f"it is broken, or no network: {type(error).__name__}: {said[:120]}"
 
 
 def main() -> None:

@@ -93,8 +93,11 @@ def test_a_pickle_that_holds_a_program_is_refused_and_not_run(tmp_path):
     torch.save({"params": Program(tmp_path / "was run")}, tmp_path / "evil.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps(Program(tmp_path / "was run")))
 
-    for name in ("evil", "old"):
-        with pytest.raises(WeightsError, match="it is broken, or holds more than numbers"):
+    for name, why in {
+        "evil": "holds more than numbers: .*open, which is not run",
+        "old": "more than numbers",
+    }.items():
+        with pytest.raises(WeightsError, match=why):
             pictures.TorchParams(weights=name, models_dir=str(tmp_path)).settled(tmp_path)
 
     assert not (tmp_path / "was run").exists()
