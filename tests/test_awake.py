@@ -12,6 +12,7 @@ import pytest
 from anyio import to_thread
 
 from batchup.awake import kept_awake
+from tests.library import alive, batchup, kill, manifest, photo, start, wait_until
 
 WAIT_S = 10.0
 
@@ -39,7 +40,7 @@ def program(tmp_path, monkeypatch):
     """Put a program first in PATH, and nothing there that really keeps the machine awake."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("sh", "cat", "sleep", "env", "dirname", "mv"):
+    for name in ("sh", "cat", "sleep", "env", "dirname", "mv", "ls"):
         (tools / name).symlink_to(f"/bin/{name}" if Path(f"/bin/{name}").exists() else f"/usr/bin/{name}")
     folder = tmp_path / "programs"
     folder.mkdir()
@@ -225,3 +226,70 @@ def test_a_process_that_is_killed_lets_the_machine_sleep_again(program):
         process.send_signal(signal.SIGKILL)
 
     until((folder / "ended").exists, "what kept the machine awake goes on without us")
+
+
+# As HOLDS; it notes who it is, what it runs, and what the run has made by the time it lets go.
+RUNS = """#!/bin/sh
+here=$(dirname "$0")
+printf '%s\\n' "$@" > "$here/arguments"
+while [ "${1#-}" != "$1" ]; do shift; done
+exec 3<&0
+"$@" <&3 &
+echo $$ $! > "$here/new"; mv "$here/new" "$here/pids"
+ls "$here/../out" > "$here/there at first"
+wait
+ls "$here/../out" > "$here/there at last"; echo ended > "$here/ended"
+"""
+
+AWAKE = "this machine stays awake until the run ends"
+
+
+@pytest.fixture
+def job(tmp_path):
+    def of(photos):
+        for number in range(photos):
+            photo(tmp_path / f"photos/{number}.png", seed=number)
+        return manifest(tmp_path)
+
+    return of
+
+
+def processes(folder):
+    return [int(pid) for pid in (folder / "pids").read_text().split()]
+
+
+def test_a_run_keeps_the_machine_awake_till_its_last_output_and_no_longer(tmp_path, program, job):
+    folder = program("systemd-inhibit", RUNS)
+
+    done = batchup("run", job(2), cwd=tmp_path)
+
+    assert f"{AWAKE} (systemd-inhibit)" in done.stderr
+    assert "--why=holiday is being upscaled" in (folder / "arguments").read_text().splitlines()
+    assert (folder / "there at first").read_text() == ""
+    assert (folder / "there at last").read_text().split() == ["0.png", "1.png"]
+    assert not any(map(alive, processes(folder)))
+
+
+def test_a_run_that_is_killed_leaves_nothing_that_keeps_the_machine_awake(tmp_path, program, job):
+    folder = program("systemd-inhibit", RUNS)
+    process = start("run", job(20), cwd=tmp_path)
+    wait_until((folder / "there at first").exists)
+    held = processes(folder)
+    lived = [*map(alive, held)]
+
+    kill(process)
+
+    assert lived == [True, True]
+    until((folder / "ended").exists, "what kept the machine awake goes on without the run")
+    until(lambda: not any(map(alive, held)), "a process is left over")
+
+
+@pytest.mark.parametrize("script", [None, REFUSES], ids=["missing", "refused"])
+def test_a_run_that_may_not_keep_the_machine_awake_goes_as_any_other(tmp_path, program, job, script):
+    if script:
+        program("systemd-inhibit", script)
+
+    done = batchup("run", job(1), cwd=tmp_path)
+
+    assert AWAKE not in done.stderr
+    assert (tmp_path / "out/0.png").exists()
