@@ -143,9 +143,8 @@ class Execution:
             agreed_usd=self.agreed_usd,
             at=now,
         )
-        for step in self.plan.steps:
-            if not step.known:
-                yield _seen(step, self.session.clock)
+        for step in self.plan.steps.pick(self.plan.news):
+            yield _seen(step, self.session.clock)
         for task_id in self.plan.orphans:
             yield events.Orphaned(id=task_id, at=now)
 

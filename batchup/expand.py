@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 
 from batchup.catalogue import Catalogue
 from batchup.digest import sha256
@@ -9,11 +11,29 @@ from batchup.errors import Fault, ManifestError
 from batchup.inputs import Skipped, matches
 from batchup.manifest import Manifest
 from batchup.naming import About, UnnameableError, render
-from batchup.source import Source
+from batchup.source import Media, Size, Source
 from batchup.task import Task
 from batchup.variants import Variant, variants
 
 MAX_FAULTS = 20
+
+MOST_KNOWN = 4096
+"""Pictures that differ, of which it is remembered what a model makes of them: two megabytes."""
+
+
+class _Made(NamedTuple):
+    """What a variant makes of one kind of picture, whatever its name.
+
+    Attributes:
+        reason: Why nothing; empty where it is taken.
+        size: None where only the work tells.
+    """
+
+    reason: str = ""
+    detail: str = ""
+    size: Size | None = None
+    ext: str = ""
+    cost_usd: Decimal | None = None
 
 
 class Expansion:
@@ -40,6 +60,7 @@ class Expansion:
         self._manifest = manifest
         self._now = now
         self._variants = variants(manifest, catalogue)
+        self._known: dict[tuple[int, Media | None, str], _Made] = {}
 
     def tasks(self, source: Source) -> Iterator[Task | Skipped]:
         """Yield the tasks of one source, or why it has none.
@@ -77,20 +98,15 @@ class Expansion:
         return bool(manifest.model or by_rule or (manifest.matrix and manifest.matrix.model))
 
     def _task(self, source: Source, variant: Variant) -> Task | Skipped:
-        model, media = variant.model, source.media
-        if media is not None:
-            if media.kind != model.kind:
-                return Skipped(source.label, f"{_a(media.kind)} under {_a(model.kind)} model", model.name)
-            refusal = model.refuse(variant.params, media)
-            if refusal:
-                return Skipped(source.label, f"not taken by {model.name}", refusal)
-        size = model.size(variant.params, media) if media is not None else None
-        width, height = size or (0, 0)
+        made = self._make(variant, source.media, _ending(source.path))
+        if made.reason:
+            return Skipped(source.label, made.reason, made.detail)
+        width, height = made.size or (0, 0)
         self.made += 1
         about = About(
-            model=model.name,
+            model=variant.model.name,
             params=variant.values,
-            ext=model.ext(variant.params, media, _ending(source.path)),
+            ext=made.ext,
             number=self.made,
             width=width,
             height=height,
@@ -103,15 +119,25 @@ class Expansion:
             raise ManifestError([self._manifest.fault(("output", "name"), message)]) from error
         return Task(
             id=variant.recipe.task_id(source),
-            model=model.name,
+            model=variant.model.name,
             params=variant.values,
             changed=variant.changed,
             source=source,
             output=output,
             width=width,
             height=height,
-            cost_usd=model.price_usd(variant.params, media),
+            cost_usd=made.cost_usd,
         )
+
+    def _make(self, variant: Variant, media: Media | None, ending: str) -> _Made:
+        """Return what a model makes of *media*; it is asked once for pictures that are alike, as most of a camera's are."""
+        key = (id(variant), media, ending)
+        made = self._known.get(key)
+        if made is None:
+            if len(self._known) == MOST_KNOWN:
+                self._known.clear()
+            made = self._known[key] = _made(variant, media, ending)
+        return made
 
 
 def expand(
@@ -144,6 +170,20 @@ def expand(
                 break
     if faults:
         raise ManifestError(faults)
+
+
+def _made(variant: Variant, media: Media | None, ending: str) -> _Made:
+    model, params = variant.model, variant.params
+    if media is not None and media.kind != model.kind:
+        return _Made(f"{_a(media.kind)} under {_a(model.kind)} model", model.name)
+    refusal = model.refuse(params, media) if media is not None else None
+    if refusal:
+        return _Made(f"not taken by {model.name}", refusal)
+    return _Made(
+        size=model.size(params, media) if media is not None else None,
+        ext=model.ext(params, media, ending),
+        cost_usd=model.price_usd(params, media),
+    )
 
 
 def _named(variant: Variant, source: Source, about: About) -> str:

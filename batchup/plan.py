@@ -145,6 +145,7 @@ class Plan:
         limited: Whether ``--limit`` or ``--sample`` left some for later.
         output_bytes: Rough size of what would be written.
         numbers: Action and model -> numbers of the steps, in order.
+        news: Numbers of the steps whose tasks are to be named anew in the ledger.
     """
 
     steps: Spool[Step]
@@ -168,6 +169,7 @@ class Plan:
     urls: int = 0
     lost: int = 0
     numbers: dict[tuple[Action, str], "array[int]"] = field(default_factory=dict)
+    news: "array[int]" = field(default_factory=lambda: array("Q"))
 
     def pick(self, action: Action, provider: str) -> Iterator[Step]:
         """Yield the steps of one action and provider, in order, whatever their models."""
@@ -204,6 +206,8 @@ class Plan:
     def add(self, step: Step, state: State) -> None:
         """Take in one step."""
         self.numbers.setdefault((step.action, step.task.model), array("Q")).append(len(self.steps))
+        if not step.known:
+            self.news.append(len(self.steps))
         action = step.action
         self.steps.append(step)
         self.actions[action] += 1

@@ -15,6 +15,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 IN_MEMORY_BYTES = 16_000_000
 """Up to here nothing touches the disk."""
 
+AHEAD_BYTES = 1 << 16
+"""Read at once where values are asked for one after the other."""
+
 
 class Spool(Generic[T]):
     """A list of structs in an anonymous temporary file, which the system removes with the process."""
@@ -23,6 +26,9 @@ class Spool(Generic[T]):
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - lives as long as self
         weakref.finalize(self, self._file.close)
         self._ends = array("Q", [0])
+        # What was read last, with where it stands, and the number of the value that would be next.
+        self._read: tuple[int, bytes] = (0, b"")
+        self._next = 0
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
 
@@ -42,10 +48,17 @@ class Spool(Generic[T]):
 
     def __getitem__(self, number: int) -> T:
         start, end = self._ends[number], self._ends[number + 1]
+        at, data = self._read
+        if start < at or end > at + len(data):
+            at, data = self._read = start, self._bytes(start, end, follows=number == self._next)
+        self._next = number + 1
+        return self._decode(memoryview(data)[start - at : end - at])
+
+    def _bytes(self, start: int, end: int, *, follows: bool) -> bytes:
         self._file.seek(start)
-        value = self._decode(self._file.read(end - start))
+        data: bytes = self._file.read(max(end - start, AHEAD_BYTES if follows else 0))
         self._file.seek(self._ends[-1])
-        return value
+        return data
 
     def __iter__(self) -> Iterator[T]:
         return self.pick(range(len(self)))
