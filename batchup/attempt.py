@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from batchup import events, outputs
 from batchup.aside import aside
-from batchup.clock import Clock
+from batchup.budget import Budget
 from batchup.disk import translated
 from batchup.errors import (
     FatalError,
@@ -24,7 +24,7 @@ from batchup.errors import (
     TransientError,
 )
 from batchup.events import Done
-from batchup.patience import Record
+from batchup.patience import Patience
 from batchup.plan import EXPIRED, Step
 from batchup.providers.base import Completed, Job, Provider, Request
 from batchup.source import to_path
@@ -40,7 +40,8 @@ class Attempts:
         provider: Does the work.
         submissions: Asks it to.
         workplace: Where outputs come to be.
-        record: Makes events durable, in order, and returns then.
+        patience: Tries again what is free, and records.
+        budget: Tells what a task is expected to cost.
         ahead: Bounds what is brought to the provider at once.
         stop: Called with what makes further work useless.
         put_back: Called with a step that a limit does not allow to begin: perhaps later in this run.
@@ -49,8 +50,8 @@ class Attempts:
     provider: Provider
     submissions: Submissions
     workplace: Workplace
-    record: Record
-    clock: Clock
+    patience: Patience
+    budget: Budget
     ahead: anyio.Semaphore
     stop: Callable[[FatalError], None]
     put_back: Callable[[Step], None] = lambda _step: None
@@ -126,7 +127,7 @@ class Attempts:
         except TransientError as error:
             await self._give_up(step, error.kind, str(error), may_retry=True)
         except SubmissionUnknown as error:
-            await self._hold(step, str(error), self.submissions.budget.price_usd(step.task))
+            await self._hold(step, str(error), self.budget.price_usd(step.task))
 
     async def _translated(self, step: Step, work: Callable[[Step], Awaitable[None]]) -> None:
         """Tell a disk that refuses from an input that cannot be read."""
@@ -140,28 +141,28 @@ class Attempts:
 
     async def _hold(self, step: Step, message: str, reserved_usd: Decimal | None) -> None:
         """Record that a task waits for a person, with so much in reserve."""
-        await self.record(
+        await self.patience.record(
             events.Held(
                 id=step.task.id,
                 attempt=self._number(step),
                 message=message,
                 reserved_usd=reserved_usd,
-                at=self.clock.utc(),
+                at=self.patience.clock.utc(),
             )
         )
 
     async def _give_up(
         self, step: Step, kind: str, message: str, *, may_retry: bool = False, may_cost: bool = False
     ) -> None:
-        await self.record(
+        await self.patience.record(
             events.Failed(
                 id=step.task.id,
                 attempt=self._number(step),
                 kind=kind,
                 message=message,
                 may_retry=may_retry,
-                reserved_usd=self.submissions.budget.price_usd(step.task) if may_cost else None,
-                at=self.clock.utc(),
+                reserved_usd=self.budget.price_usd(step.task) if may_cost else None,
+                at=self.patience.clock.utc(),
             )
         )
 
@@ -190,7 +191,7 @@ class Attempts:
             await self.workplace.put(step, job.part, done)
 
     async def _heal(self, step: Step, result: events.Result) -> None:
-        started_s = self.clock.now_s()
+        started_s = self.patience.clock.now_s()
         other = "" if result.id == step.task.id else result.id
         async with self.workplace.opened(step) as job:
             # Another's has been charged to the other.
@@ -199,45 +200,50 @@ class Attempts:
             await self.workplace.put(step, job.part, replace(done, copied_from=other))
 
     async def _adopt(self, step: Step, known: events.Submitting | events.Submitted) -> None:
-        now, gone = self.clock.utc(), known.id
+        now, gone = self.patience.clock.utc(), known.id
         mine = replace(known, id=step.task.id)
         reserved = events.Submitting(
             id=step.task.id,
             attempt=known.attempt,
             endpoint="",
             body={},
-            reserved_usd=self.submissions.budget.price_usd(step.task),
+            reserved_usd=self.budget.price_usd(step.task),
             at=now,
         )
         settled = events.Retried(
             id=gone, attempt=known.attempt, kind="adopted", message=step.task.id, wait_s=0, at=now
         )
         first = [reserved] if isinstance(known, events.Submitted) else []
-        await self.record(*first, mine, settled)
+        await self.patience.record(*first, mine, settled)
         await self._resume(step, mine)
 
     async def _request(self, step: Step, job: Job) -> Request:
         """Bring the input to where it is read, as it was when it was listed."""
-        source, repeat = step.task.source, self.submissions.patience.repeat
+        source, repeat = step.task.source, self.patience.repeat
         async with self.ahead:
-            self.submissions.patience.check_going()
+            self.patience.check_going()
             if not source.url:
                 await aside(unchanged, step)
             elif not self.provider.takes_urls:
-                await repeat(job, "download", partial(self.workplace.place.download, source, job.file))
+                place = self.workplace.place
+                again = self.patience.through(place.outage).repeat
+                await again(job, "download", partial(place.download, source, job.file))
             request = await repeat(job, "prepare", partial(self.provider.prepare, job))
         if request.upload is not None:
             upload = request.upload
-            await self.record(
+            await self.patience.record(
                 events.Uploaded(
-                    sha256=upload.sha256, url=upload.url, expires_at=upload.expires_at, at=self.clock.utc()
+                    sha256=upload.sha256,
+                    url=upload.url,
+                    expires_at=upload.expires_at,
+                    at=self.patience.clock.utc(),
                 )
             )
         content = step.content or self.workplace.content(step, request.sha256)
         return replace(request, content=content)
 
     async def _copy(self, step: Step, done: Done, result: events.Result | None) -> None:
-        started_s = self.clock.now_s()
+        started_s = self.patience.clock.now_s()
         original = self.workplace.place.folder / to_path(done.output)
         async with self.workplace.opened(step, keep=True) as job:
             copied = await to_thread.run_sync(outputs.copy, original, job.part, done.sha256)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from batchup.backlog import Backlog, Numbered
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock
 from batchup.cluster.address import check_address
+from batchup.delivery import Delivery
 from batchup.errors import FatalError
 from batchup.examiner import Examiner
 from batchup.gate import Gate
@@ -21,9 +22,9 @@ from batchup.lane import Lane
 from batchup.limits import Slots
 from batchup.manifest import Manifest
 from batchup.manifest.sections import Limits
-from batchup.models import FAL, LOCAL
+from batchup.models import FAL, LOCAL, PROVIDERS
 from batchup.models.base import LocalModel
-from batchup.outage import Outage
+from batchup.outage import Outage, Sources
 from batchup.patience import Patience, Record
 from batchup.plan import Action, Plan
 from batchup.processors import cores
@@ -109,7 +110,9 @@ async def open_lanes(means: Means) -> AsyncIterator[list[Lane]]:
         place = _place(means, tools, memory_bytes)
         lanes: list[Lane] = []
         for name in sorted(means.plan.providers):
-            provider = await stack.enter_async_context(open_provider(name, tools))
+            # What a plug-in's provider has run in processes may be its own code, which workers need not have.
+            own = tools if name in PROVIDERS else replace(tools, pool=here)
+            provider = await stack.enter_async_context(open_provider(name, own))
             slots = spread.slots if spread and name == LOCAL else slots_of(name)
             lane = _lane(means, name, spread.provider(name, provider) if spread else provider, place, slots)
             lanes.append(lane)
@@ -128,7 +131,9 @@ async def _open_spread(means: Means) -> AsyncIterator["Spread | None"]:
     from batchup.cluster.connection import Wanted  # Dask: an extra
     from batchup.cluster.spread import open_spread
 
-    wanted = Wanted(means.manifest, means.cluster, means.plan.providers, means.environment, means.tell)
+    wanted = Wanted(
+        means.manifest, means.cluster, means.plan.busy, means.environment, means.gate.shutdown, means.tell
+    )
     async with open_spread(wanted, means.history) as spread:
         yield spread
 
@@ -149,10 +154,16 @@ async def _open_transport(means: Means) -> AsyncIterator["Transport | None"]:
 
 
 def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
+    async def ask(source: Source) -> None:
+        assert tools.transport is not None
+        await tools.transport.reach(source.url, allow_private=source.allow_private)
+
     async def download(source: Source, file: Path) -> None:
         assert tools.transport is not None
-        await tools.transport.download(source.url, file, allow_private=source.allow_private)
+        with sources.hearing(source):
+            await tools.transport.download(source.url, file, allow_private=source.allow_private)
 
+    sources = Sources(ask)
     keep_metadata = means.manifest.output.metadata == "keep"
     return Place(
         means.manifest.output_dir,
@@ -160,6 +171,7 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
         Examiner(tools.pool, memory_bytes).examine,
         download,
         means.scribe,
+        Outage(sources.reach, means.clock, means.gate.shutdown, means.gate.notices.waiting),
     )
 
 
@@ -186,8 +198,8 @@ def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual
         workplace=Workplace(
             provider, patience, place, means.watcher, anyio.Semaphore(after, fast_acquire=True)
         ),
-        record=means.record,
-        clock=means.clock,
+        patience=patience,
+        budget=means.gate.budget,
         ahead=anyio.Semaphore(ahead, fast_acquire=True),
         stop=means.stop,
         put_back=backlog.put_back,
@@ -240,14 +252,15 @@ def _submissions(
     means: Means, name: str, provider: Provider, patience: Patience, slots: Slots
 ) -> Submissions:
     fal = means.manifest.fal
-    return Submissions(
+    delivery = Delivery(
         provider,
         patience,
-        means.history.get,
-        Turns(slots, means.throttle, patience, means.gate.check, means.gate.notices.waiting),
         means.gate.budget,
+        slots,
         task_s=means.manifest.timeouts.task_s,
         settle_s=fal.settle_s,
         resubmit_below_usd=fal.resubmit_below_usd,
         is_synchronous=fal.mode == "sync" and name == FAL,
     )
+    turns = Turns(slots, means.throttle, patience, means.gate.check, means.gate.notices.waiting)
+    return Submissions(delivery, turns, patience, means.history.get)

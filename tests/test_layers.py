@@ -22,7 +22,7 @@ LAYERS = [
     ["gate"],
     ["attempt", "planner"],
     ["twins", "asked", "sample", "workplace", "messages", "metrics"],
-    ["submission", "turns", "limits", "level", "provision", "budget", "cancellation", "circuits"],
+    ["submission", "delivery", "turns", "limits", "level", "provision", "budget", "cancellation", "circuits"],
     ["patience"],
     ["outage"],
     ["occupied", "contents", "scribe"],

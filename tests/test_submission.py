@@ -8,6 +8,7 @@ import anyio
 
 from batchup.budget import Budget
 from batchup.clock import SystemClock
+from batchup.delivery import Delivery
 from batchup.events import Event, Retried, Submitting
 from batchup.history import History
 from batchup.limits import Slots
@@ -46,9 +47,10 @@ async def test_a_run_that_is_left_while_the_ledger_is_written_sends_nothing_and_
         written.extend(events)
 
     patience = Patience(record, RetryPolicy(), clock, shutdown, frozenset())
-    turns = Turns(Slots(4, clock), Throttle(clock, None, {}), patience)
-    provider = cast("Provider", shop)
-    submissions = Submissions(provider, patience, lambda _id: None, turns, Budget(None, History()))
+    slots = Slots(4, clock)
+    delivery = Delivery(cast("Provider", shop), patience, Budget(None, History()), slots)
+    turns = Turns(slots, Throttle(clock, None, {}), patience)
+    submissions = Submissions(delivery, turns, patience, lambda _id: None)
     task = Task("01" * 16, "fal/one", {}, {}, Source("p", "x.jpg"), "x", cost_usd=Decimal("0.08"))
     job = Job(task, Path("x.jpg"), Path("x.part"))
 
