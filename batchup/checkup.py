@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from filelock import FileLock, Timeout
 
+from batchup import plugins
 from batchup.clock import Clock
 from batchup.disk import sync, sync_folder
 from batchup.errors import BatchupError, NotSentError
@@ -20,7 +21,8 @@ from batchup.ledger.index import state_folder
 from batchup.ledger.lock import holder
 from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_bytes
-from batchup.models import FAL
+from batchup.models import FAL, PROVIDERS
+from batchup.plan import provider_of
 from batchup.processors import cores
 from batchup.providers.fal.answers import failure
 from batchup.version import __version__
@@ -218,6 +220,18 @@ async def account(environment: Mapping[str, str], clock: Clock, *, is_needed: bo
         what, _, advice = str(refused).partition(". ")
         yield Finding("key", "bad", what, advice)
     yield _clock(answer.headers.get("Date", ""), clock)
+
+
+def plugged_in(manifest: Manifest, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield whether the providers of other packages that a manifest uses have their accounts. Asks nobody."""
+    for name in sorted({provider_of(model) for model in models(manifest)} - set(PROVIDERS)):
+        try:
+            plugins.installed().provider(name).check(environment)
+        except BatchupError as error:
+            what, _, advice = str(error).partition(": ")
+            yield Finding("key", "bad", what, advice)
+        else:
+            yield Finding("key", "ok", f"{name} finds what it needs in the environment")
 
 
 def _clock(date: str, clock: Clock) -> Finding:

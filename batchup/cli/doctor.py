@@ -56,6 +56,8 @@ async def _found(job: "Manifest | None") -> "list[Finding]":
         findings += await to_thread.run_sync(lambda: list(checkup.ledger(job)))
     is_needed = job is not None and checkup.uses_fal(job)
     findings += [one async for one in checkup.account(os.environ, SystemClock(), is_needed=is_needed)]
+    if job is not None:
+        findings += checkup.plugged_in(job, os.environ)
     return [*findings, *checkup.extras(job)]
 
 

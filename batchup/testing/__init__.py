@@ -8,7 +8,7 @@ made to fail::
         async def bench(self, folder):
             async with server() as acme:
                 yield Bench(
-                    open=lambda: opened(PLUGIN, folder, environment=acme.environment),
+                    open=partial(opened, PLUGIN, acme.environment),
                     job=partial(job, folder, "acme/enlarge"),
                     accepted=lambda: len(acme.jobs),
                     causes={("submit", "lost"): acme.cut_after_accepting},

@@ -56,6 +56,17 @@ def ledger(tmp_path, kind=""):
     return events(tmp_path / "out/.batchup/holiday.jsonl", kind)
 
 
+def test_doctor_tells_of_a_providers_key(job, run, monkeypatch):
+    file = job(photos=1)
+
+    assert "acme finds what it needs" in run("doctor", file, status=None).stdout
+    monkeypatch.delenv("ACME_KEY")
+    said = run("doctor", file, status=1)
+
+    assert "there is no key for acme" in said.stdout
+    assert "set ACME_KEY" in said.stdout
+
+
 def test_a_paid_job_is_planned_run_and_done_once(tmp_path, job, environment, acme):
     file, run = job("params: {scale: 3}"), partial(batchup, cwd=tmp_path, env=environment)
 
