@@ -1,12 +1,15 @@
 """Outage: a lost network pauses a run. One looks whether it is back, on behalf of all."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import anyio
 
 from batchup.clock import Clock
-from batchup.errors import AnswerLostError, NotSentError, TransientError
+from batchup.errors import AnswerLostError, NotSentError, TaskError, TransientError
 from batchup.shutdown import Shutdown
+from batchup.source import Source
 
 FIRST_S, MOST_S = 1.0, 15.0
 """Seconds between two looks: at first, and at most."""
@@ -18,8 +21,53 @@ Reach = Callable[[], Awaitable[None]]
 """Returns if the other side answers at all; raises NotSentError or AnswerLostError if it does not."""
 
 
+class Sources:
+    """Hosts that inputs came from in this run. Where the network is gone, none of them answers any more.
+
+    One that never did may not exist: that nobody knows it is no sign of anything.
+    """
+
+    MOST = 3
+    """So many are asked in one look, the last ones heard of."""
+
+    def __init__(self, ask: Callable[[Source], Awaitable[None]]) -> None:
+        """Take how to ask: as :data:`Reach`, of an input's host."""
+        self._ask = ask
+        self._heard: dict[str, Source] = {}
+
+    @contextmanager
+    def hearing(self, source: Source) -> Iterator[None]:
+        """Note the host of *source* if it answers inside the block, be it with an error."""
+        try:
+            yield
+        except (NotSentError, AnswerLostError):
+            raise
+        except TaskError:
+            self._note(source)
+            raise
+        self._note(source)
+
+    def _note(self, source: Source) -> None:
+        host = urlsplit(source.url).netloc
+        self._heard.pop(host, None)
+        self._heard[host] = source
+        if len(self._heard) > self.MOST:
+            del self._heard[next(iter(self._heard))]
+
+    async def reach(self) -> None:
+        """See :data:`Reach`."""
+        for number, source in enumerate(reversed([*self._heard.values()]), 1):
+            try:
+                await self._ask(source)
+            except (NotSentError, AnswerLostError):
+                if number == len(self._heard):
+                    raise
+            else:
+                return
+
+
 class Outage:
-    """Whether a provider can be reached.
+    """Whether a provider, or whoever inputs come from, can be reached.
 
     Attributes:
         is_on: Whether it could not at the last look.

@@ -1,7 +1,7 @@
 """Trying again what is free, and waiting: never longer than until the run is asked to end."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from batchup import events
@@ -32,6 +32,10 @@ class Patience:
     shutdown: Shutdown
     leaves: frozenset[str]
     outage: Outage | None = None
+
+    def through(self, outage: Outage | None) -> "Patience":
+        """Return one that waits for another network: for what comes from elsewhere than the provider."""
+        return replace(self, outage=outage)
 
     async def repeat(self, job: Job, step: str, call: Callable[[], Awaitable[T]]) -> T:
         """Call what is free until it answers, as often and as late as the policy says; *step* names it in the record.

@@ -15,6 +15,7 @@ from batchup import outputs
 from batchup.aside import aside
 from batchup.errors import RejectedError
 from batchup.events import Done
+from batchup.outage import Outage
 from batchup.patience import Patience
 from batchup.plan import Step
 from batchup.providers.base import Completed, Job, Provider
@@ -52,6 +53,7 @@ class Place:
         examine: See :data:`Examiner`.
         download: See :data:`Download`.
         scribe: Writes a sidecar beside each output; None where nobody asks for them.
+        outage: Tells a lost network from an input that cannot be downloaded.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Place:
     examine: Examiner
     download: Download
     scribe: Scribe | None = None
+    outage: Outage | None = None
 
 
 @dataclass(frozen=True, slots=True)

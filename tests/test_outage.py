@@ -1,11 +1,14 @@
 """A lost network is looked for by one, on behalf of all."""
 
+from contextlib import suppress
+
 import anyio
 import pytest
 
 from batchup.errors import AnswerLostError, NotSentError, RejectedError
-from batchup.outage import Outage
+from batchup.outage import Outage, Sources
 from batchup.shutdown import Shutdown
+from batchup.source import Source
 from tests.providers.fal.simulation import Clock, simulated
 
 ERROR = NotSentError("no route to host", kind="connection_failed")
@@ -99,3 +102,50 @@ def test_while_it_lasts_nobody_else_begins_anything():
             return net.clock.now_s() - (net.began_s or 0)
 
     assert simulated(begin) >= 30
+
+
+class Hosts:
+    """Hosts of inputs, some of which answer."""
+
+    def __init__(self, *alive):
+        self.alive, self.asked = set(alive), []
+        self.sources = Sources(self.ask)
+
+    async def ask(self, source):
+        self.asked.append(source.url)
+        if source.url not in self.alive:
+            raise ERROR
+
+    def met(self, url, error=None):
+        with suppress(Exception), self.sources.hearing(Source(root="", path="a", url=url)):
+            if error:
+                raise error
+
+
+async def test_a_host_that_never_answered_is_no_sign_of_an_outage():
+    hosts = Hosts()
+    hosts.met("https://nobody.example/a", ERROR)
+
+    await hosts.sources.reach()
+
+    assert hosts.asked == []
+
+
+@pytest.mark.parametrize("error", [None, RejectedError("no such file", kind="url_not_found")])
+async def test_the_network_is_gone_when_none_of_the_hosts_answers_that_did(error):
+    hosts = Hosts()
+    for number in range(5):
+        hosts.met(f"https://{number}.example/a", error)
+
+    with pytest.raises(NotSentError):
+        await hosts.sources.reach()
+
+    assert hosts.asked == [f"https://{number}.example/a" for number in (4, 3, 2)]
+
+
+async def test_one_host_that_answers_shows_that_the_network_is_there():
+    hosts = Hosts("https://a.example/1")
+    hosts.met("https://a.example/1")
+    hosts.met("https://b.example/2")
+
+    await hosts.sources.reach()

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import msgspec
 
-from batchup.errors import RateLimitedError, RejectedError, TaskError, TransientError
+from batchup.errors import NotSentError, RateLimitedError, RejectedError, TaskError, TransientError
 from batchup.transport.addresses import PrivateAddressError
 
 _BODY = {200, 203}
@@ -141,7 +141,7 @@ def translated(label: str) -> Iterator[None]:
         raise RejectedError(msg, kind="certificate_invalid") from error
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         why = getattr(error, "strerror", None) or "no connection in time"
-        raise TransientError(f"{label}: could not connect: {why}", kind="not_connected") from error
+        raise NotSentError(f"{label}: could not connect: {why}", kind="not_connected") from error
     except TimeoutError as error:
         raise TransientError(f"{label}: nothing came for too long", kind="download_stalled") from error
     except (aiohttp.ClientError, OSError) as error:

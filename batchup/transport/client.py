@@ -14,7 +14,7 @@ from yarl import URL
 
 from batchup.aside import aside
 from batchup.clock import Clock, SystemClock
-from batchup.errors import RejectedError, TransientError
+from batchup.errors import AnswerLostError, NotSentError, RejectedError, TransientError
 from batchup.transport.addresses import PublicResolver, check_literal, parsed, proxy_of, redirected, shown
 from batchup.transport.answers import NO_REST, Part, failure, total_bytes, translated, validator
 from batchup.version import __version__
@@ -27,6 +27,9 @@ MAX_REDIRECTS = 10
 
 CHUNK_BYTES = 1 << 18
 """Written to disk at once. A download holds about three times this in memory."""
+
+REACH_S = 10.0
+"""A host that says nothing for so long is none that can be reached."""
 
 KEPT_PARTS = 1000
 """Of so many cut downloads a transport remembers how to continue them."""
@@ -85,7 +88,8 @@ class Transport:
             tell: See :data:`Tell`.
 
         Raises:
-            TransientError: It may work next time: no connection, a stall, a cut, a server's error.
+            NotSentError: There was no connection; TransientError: it may work next time all the same: a stall, a cut, a
+                server's error.
             RejectedError: It will not: no such file, no access, a private address.
             OSError: *target* cannot be written.
         """
@@ -96,6 +100,28 @@ class Transport:
             if await self._fetch(order, kept):
                 return
         await self._fetch(order, Part(url))
+
+    async def reach(self, url: str, *, allow_private: bool = False) -> None:
+        """Return if the host of *url* answers at all, whatever it says. Redirects are not followed.
+
+        Args:
+            url: http or https.
+            allow_private: As for :meth:`download`.
+
+        Raises:
+            NotSentError: There is no connection.
+            AnswerLostError: There is one, and nothing comes.
+        """
+        address = parsed(url)
+        try:
+            with anyio.fail_after(REACH_S), translated(shown(address)):
+                session, proxy = await self._route(address, allow_private=allow_private)
+                async with session.head(address, proxy=proxy, allow_redirects=False):
+                    pass
+        except NotSentError:
+            raise
+        except (TransientError, TimeoutError) as error:
+            raise AnswerLostError(f"{shown(address)}: no answer", kind="no_answer") from error
 
     async def _fetch(self, order: _Order, part: Part) -> bool:
         """Fetch what is missing of *part*; return False if the server has no rest of that."""
