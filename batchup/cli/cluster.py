@@ -1,10 +1,12 @@
 """`batchup cluster`: how workers on other machines are started, and a cluster on this one to try it."""
 
+import errno
 import shlex
+import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -98,8 +100,11 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
     from batchup.cluster.local import open_local
 
     check_address(layout.address)
+    if not _is_free(layout):
+        click.echo(f"port {layout.port} is taken on {layout.host}; choose another: --port N", err=True)
+        return EXIT_FAILED
     try:
-        with open_local(layout, workers):
+        with _ended_by_signals(), open_local(layout, workers):
             if output.json:
                 print_json({"address": layout.address, "environment": _environment(layout)})
             else:
@@ -109,13 +114,40 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
                 click.echo(f"{workers} workers are ready. In another terminal, or job:")
                 click.echo(f"  {given}batchup run --cluster {layout.address} MANIFEST")
                 click.echo("Ctrl-C ends them.")
-            _wait()
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
     except ChildProcessError as error:
         click.echo(f"the cluster could not be started: {error}", err=True)
         return EXIT_FAILED
     return 0
 
 
-def _wait() -> None:
-    with suppress(KeyboardInterrupt):
-        threading.Event().wait()
+def _is_free(layout: Layout) -> bool:
+    with socket.socket() as probe:
+        # As the scheduler binds it: one that has just ended does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((layout.host, layout.port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the block as Ctrl-C does: the processes it started would be left over."""
+
+    def end(_signum: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What the caller has turned off stays off: nohup.
+    before = {one: old for one in known if (old := signal.getsignal(one)) is not signal.SIG_IGN}
+    for one in before:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one, old in before.items():
+            signal.signal(one, old)

@@ -19,17 +19,18 @@ from distributed import Client, Security
 from batchup.cluster.call import ABOUT, OPEN, WORKERS, pack
 from batchup.cluster.commands import TLS
 from batchup.cluster.engine import Engine
-from batchup.cluster.identity import account, code
+from batchup.cluster.identity import account, code, plugged
 from batchup.cluster.members import Member
 from batchup.disk import translated
 from batchup.errors import FatalError, Fault, ManifestError
 from batchup.manifest import Manifest
-from batchup.models import LOCAL
+from batchup.models import FAL, PROVIDERS
+from batchup.shutdown import Shutdown
 
 CONNECT_S = 10.0
 WORKERS_S = 30.0
 """How long the first worker is waited for."""
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,23 @@ class Wanted:
 
     Attributes:
         address: Of the scheduler, ``tcp://host:port`` or ``tls://host:port``.
-        providers: Whose tasks there are; any but ``local`` needs the account's key.
+        models: Of which there are tasks; fal's need the account's key.
         environment: Holds it, and where the certificates are.
+        shutdown: Of the run. One that ends waits for no worker.
         tell: Called with what a person wants to know.
     """
 
     manifest: Manifest
     address: str
-    providers: AbstractSet[str]
+    models: AbstractSet[str]
     environment: Mapping[str, str]
+    shutdown: Shutdown
     tell: Callable[[str], None]
+
+    @property
+    def providers(self) -> frozenset[str]:
+        """Whose tasks there are."""
+        return frozenset(model.partition("/")[0] for model in self.models)
 
     def refused(self, message: str) -> ManifestError:
         """Return the error of a cluster that cannot be used."""
@@ -66,12 +74,13 @@ async def open_engine(wanted: Wanted) -> AsyncIterator[Engine]:
     scratch = wanted.manifest.output_dir / ".batchup" / f"{wanted.manifest.name}.cluster"
     await to_thread.run_sync(_made_empty, scratch)
     try:
-        async with _open_client(wanted) as client, anyio.create_task_group() as group:
+        async with _open_client(wanted) as (client, fence), anyio.create_task_group() as group:
             run = secrets.token_hex(6)
-            engine = Engine(client, run, scratch)
+            engine = Engine(client, fence, run, scratch)
             newcomers = _Newcomers(wanted, client, engine, run, scratch)
+            group.start_soon(_watch, client, client.scheduler_comm, wanted.address)
             await newcomers.begin(group)
-            group.start_soon(_watch, client, wanted.address)
+            group.start_soon(_end_with, wanted.shutdown, engine)
             yield engine
             group.cancel_scope.cancel()
     finally:
@@ -88,10 +97,13 @@ def _made_empty(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _open_client(wanted: Wanted) -> AsyncIterator[Any]:
+async def _open_client(wanted: Wanted) -> AsyncIterator[tuple[Any, str]]:
+    """Give a connection and the name of the scheduler's fence."""
     await _check_there(wanted)
-    # What Dask says of lost connections is said by us, once.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # What Dask says of lost connections is said by us, once. It sets a level for each of several loggers.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = await Client(  # type: ignore[no-untyped-call]  # Dask's
             wanted.address,
@@ -104,8 +116,7 @@ async def _open_client(wanted: Wanted) -> AsyncIterator[Any]:
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise wanted.refused(f"no scheduler answers there: {error}") from error
     try:
-        await _check_fence(wanted, client)
-        yield client
+        yield client, await _checked_fence(wanted, client)
     finally:
         with anyio.move_on_after(CONNECT_S, shield=True):
             await client.close(timeout=1)
@@ -122,16 +133,21 @@ async def _check_there(wanted: Wanted) -> None:
     await stream.aclose()
 
 
-async def _check_fence(wanted: Wanted, client: Any) -> None:
+async def _checked_fence(wanted: Wanted, client: Any) -> str:
+    """Return the name of the scheduler's fence. Raises ManifestError if there is none, or of another version."""
     try:
-        theirs = await getattr(client.scheduler, ABOUT)()
+        about = await getattr(client.scheduler, ABOUT)()
     # Dask raises whatever the other side raised, and AttributeError or ValueError for an unknown question.
     except Exception as error:
         raise wanted.refused(
             "its scheduler was started without --preload batchup.cluster.fence; `batchup cluster` shows how"
         ) from error
-    if theirs != code():
-        raise wanted.refused(f"its scheduler runs batchup {theirs}, this is {code()}: update one of them")
+    if about["code"] != code():
+        raise wanted.refused(
+            f"its scheduler runs batchup {about['code']}, this is {code()}: update one of them"
+        )
+    fence: str = about["fence"]
+    return fence
 
 
 def security(wanted: Wanted) -> Security | None:
@@ -150,9 +166,17 @@ def security(wanted: Wanted) -> Security | None:
     )
 
 
-async def _watch(client: Any, address: str) -> None:
-    """End the run when the scheduler is gone: nothing can be asked any more of what is under way."""
-    while client.status == "running":  # noqa: ASYNC110 - Dask tells nobody
+async def _end_with(shutdown: Shutdown, engine: Engine) -> None:
+    await shutdown.wait_draining()
+    engine.members.end()
+
+
+async def _watch(client: Any, connection: Any, address: str) -> None:
+    """End the run when the scheduler is gone: nothing can be asked any more of what is under way.
+
+    Dask connects again to one that is started anew, which knows nothing of this run.
+    """
+    while client.status == "running" and client.scheduler_comm is connection:  # noqa: ASYNC110 - Dask tells nobody
         await anyio.sleep(LOOK_EVERY_S)
     message = f"the cluster's scheduler at {address} is gone; start it and run again, which goes on where this stopped"
     raise FatalError(message, stopped="account")
@@ -167,6 +191,9 @@ class _Newcomers:
         self._manifest = pack(wanted.manifest.model_copy(update={"notify": (), "on_finish": ()}))
         self._token = scratch / secrets.token_hex(16)
         self._nonce = secrets.token_hex(16)
+        # Only these are done by workers, and only what is not built in may be missing there.
+        done_there = [name for name in wanted.models if name.partition("/")[0] in PROVIDERS]
+        self._plugged = {name: found for name in done_there if (found := plugged(name))}
         self._asked: set[str] = set()
         self._refused: list[str] = []
         self._looked = anyio.Event()
@@ -196,7 +223,7 @@ class _Newcomers:
             why = "; ".join(self._refused) or "it has no worker; `batchup cluster` shows how to start one"
             raise self._wanted.refused(why)
         has_account = any(member.has_account for member in self._engine.members)
-        if self._wanted.providers - {LOCAL} and not has_account:
+        if FAL in self._wanted.providers and not has_account:
             raise self._wanted.refused(
                 "no worker's environment has this machine's FAL_KEY and addresses of fal"
             )
@@ -216,7 +243,9 @@ class _Newcomers:
         self._asked.add(address)
         try:
             worker = self._client.rpc(address)
-            about = await getattr(worker, ABOUT)(nonce=self._nonce, token=str(self._token))
+            about = await getattr(worker, ABOUT)(
+                nonce=self._nonce, token=str(self._token), models=list(self._plugged)
+            )
             reason = self._reason(about)
             if not reason:
                 await getattr(worker, OPEN)(run=f"batchup-{self._run}", manifest=self._manifest)
@@ -237,7 +266,13 @@ class _Newcomers:
     def _reason(self, about: Mapping[str, Any]) -> str:
         if about["code"] != code():
             return f"it runs batchup {about['code']}, this is {code()}: update one of them"
-        if LOCAL not in self._wanted.providers and not self._has_account(about):
+        for model, ours in self._plugged.items():
+            theirs = about["plugged"][model]
+            if not theirs:
+                return f"it has no {model}: install {ours} there"
+            if theirs != ours:
+                return f"its {model} is of {theirs}, this machine's of {ours}: update one of them"
+        if self._wanted.providers == {FAL} and not self._has_account(about):
             return (
                 "its environment has no FAL_KEY, another one, or other addresses of fal than this machine's"
             )

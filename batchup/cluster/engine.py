@@ -76,16 +76,17 @@ class _Flight:
 class Engine:
     """Runs errands on the workers of one cluster. Made by :func:`batchup.cluster.connection.open_engine`."""
 
-    def __init__(self, client: Any, run: str, scratch: Path) -> None:
+    def __init__(self, client: Any, fence: str, run: str, scratch: Path) -> None:
         """Take what it works with.
 
         Args:
             client: Dask's, connected.
+            fence: Name of its scheduler's fence.
             run: Name of this run, never used before.
             scratch: Folder for what workers write, on the disk of the outputs.
         """
         self.members = Members()
-        self._client, self._run, self._scratch = client, run, scratch
+        self._client, self._fence, self._run, self._scratch = client, fence, run, scratch
         self._flights: dict[str, _Flight] = {}
         self._count = 0
 
@@ -94,13 +95,17 @@ class Engine:
 
         Raises:
             TaskError: As the step raised it. SubmissionUnknown: it may have been begun, and paid. TransientError,
-                ``worker_died``: it is free, and each worker that was given it was lost.
+                ``worker_died``: it is free, and each worker that was given it was lost. NotSentError, ``no_worker``:
+                there is none, and it may cost money or the run ends.
             FatalError: As the step raised it.
             OSError: Likewise, or a file cannot be read or written here.
         """
         lost = 0
         while lost < LOST:
-            member = await self.members.take(errand.kind, errand.label, errand.fits)
+            # On the ledger it is under way already: nobody knows later that it was never sent.
+            member = await self.members.take(
+                errand.kind, errand.label, errand.fits, waits=not errand.may_cost
+            )
             self._count += 1
             attempt = f"{PREFIX}{self._run}-{self._count}"
             try:
@@ -177,15 +182,24 @@ class Engine:
         await flight.over.wait()
         state, result = "done", flight.result
         if not result:
-            state, result = await getattr(self._client.scheduler, REVOKE)(attempt=attempt)
+            state, result = await self._revoked(attempt)
         if state == "done":
             outcome: Outcome = unpack(result)
             return outcome
-        if state == "claimed" and errand.may_cost:
+        if state in {"claimed", "unknown"} and errand.may_cost:
             raise SubmissionUnknown(
                 f"worker {flight.member.address} was lost while it submitted", kind="worker_lost"
             )
         raise Lost(begun=state == "claimed")
+
+    async def _revoked(self, attempt: str) -> tuple[str, bytes]:
+        """Return how far an attempt is, which nobody can claim any more, and its result."""
+        try:
+            state, result = await getattr(self._client.scheduler, REVOKE)(attempt=attempt, fence=self._fence)
+        # Dask's error of a closed connection is an OSError, too, which must not be taken for the disk's.
+        except OSError:
+            return "unknown", b""
+        return state, result
 
     async def _put(self, carriage: Carriage | None, name: str, written: Path, file: Path) -> None:
         """Bring what a worker has written to where it belongs."""

@@ -4,6 +4,7 @@
 coordinator has let go of, or what it left behind when it died, can be claimed no more.
 """
 
+import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from batchup.cluster.call import ABOUT, CLAIM, DONE, PREFIX, REVOKE, STOP, TOLD, WORKERS
 from batchup.cluster.identity import code
 
-State = Literal["claimed", "done", "revoked", "unclaimed"]
+State = Literal["claimed", "done", "revoked", "unclaimed", "unknown"]
 
 
 @dataclass(slots=True)
@@ -32,15 +33,16 @@ class Fence(SchedulerPlugin):
         """Answer the workers and coordinators of *scheduler* from now on."""
         self._scheduler = scheduler
         self._attempts: dict[str, _Attempt] = {}
+        self._fence = secrets.token_hex(8)
         scheduler.handlers[ABOUT] = self.about
         scheduler.handlers[CLAIM] = self.claim
         scheduler.handlers[DONE] = self.done
         scheduler.handlers[REVOKE] = self.revoke
         scheduler.stream_handlers[TOLD] = self.told
 
-    async def about(self) -> str:
-        """Tell that the fence is up, and which version it is of."""
-        return code()
+    async def about(self) -> dict[str, str]:
+        """Tell that the fence is up, which version it is of, and its own name: a scheduler that is started again has another."""
+        return {"code": code(), "fence": self._fence}
 
     async def claim(self, attempt: str, worker: str) -> bool:
         """Return whether *worker* may begin *attempt*: only if nobody was told so before, and somebody waits for it."""
@@ -63,8 +65,13 @@ class Fence(SchedulerPlugin):
         if attempt in self._scheduler.tasks:
             self._tell(attempt, {"told": done})
 
-    async def revoke(self, attempt: str) -> tuple[State, bytes]:
-        """Return how far an attempt is, and its result; if it is not done, it never will be."""
+    async def revoke(self, attempt: str, fence: str) -> tuple[State, bytes]:
+        """Return how far an attempt is, and its result; if it is not done, it never will be.
+
+        What another *fence* has granted, before this scheduler was started, is unknown here.
+        """
+        if fence != self._fence:
+            return "unknown", b""
         found = self._attempts.setdefault(attempt, _Attempt("unclaimed"))
         state = found.state
         if state != "done":

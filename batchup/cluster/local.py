@@ -38,24 +38,20 @@ def open_local(
         ChildProcessError: One of them does not start; holds the last that it said.
     """
     with ExitStack() as stack:
-        stack.enter_context(process(layout.scheduler(only_here=True), "Scheduler at:"))
+        scheduler = stack.enter_context(_started(layout.scheduler(only_here=True)))
         kept = ["--local-directory", str(scratch)] if scratch else []
         command = [*layout.worker(), *kept, *([] if nanny else ["--no-nanny"])]
-        yield [
-            stack.enter_context(process(command, "Registered to:", environment=environment))
-            for _ in range(workers)
-        ]
+        # They ask for the scheduler until it is there: to start takes each of them a second of work.
+        started = [stack.enter_context(_started(command, environment)) for _ in range(workers)]
+        _await(scheduler, "Scheduler at:")
+        for worker in started:
+            _await(worker, "Registered to:")
+        yield started
 
 
 @contextmanager
-def process(
-    command: Sequence[str], ready: str, *, environment: Mapping[str, str] | None = None
-) -> Iterator[Process]:
-    """Run a command of Dask's while the block lasts, which begins when it has said *ready*. Blocks until then.
-
-    Raises:
-        ChildProcessError: It ended before; holds the last that it said.
-    """
+def _started(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """Run a command of Dask's while the block lasts."""
     running = subprocess.Popen(  # noqa: S603 - our own command, without a shell
         [sys.executable, "-P", "-m", *command],  # a file called dask.py may lie in this folder
         stderr=subprocess.PIPE,
@@ -66,20 +62,27 @@ def process(
     )
     assert running.stderr is not None
     try:
-        said: list[str] = []
-        for line in running.stderr:
-            said.append(line.strip())
-            if ready in line:
-                break
-        else:
-            raise ChildProcessError("\n".join(said[-5:]))
-        # Whatever it says from now on is read, or it would block on a full pipe one day.
-        reading = threading.Thread(target=_read, args=(running,), daemon=True)
-        reading.start()
         yield running
     finally:
         _end(running)
         running.stderr.close()
+
+
+def _await(running: Process, ready: str) -> None:
+    """Return when a process has said *ready*.
+
+    Raises:
+        ChildProcessError: It ended before; holds the last that it said.
+    """
+    assert running.stderr is not None
+    said: list[str] = []
+    for line in running.stderr:
+        said.append(line.strip())
+        if ready in line:
+            # Whatever it says from now on is read, or it would block on a full pipe one day.
+            threading.Thread(target=_read, args=(running,), daemon=True).start()
+            return
+    raise ChildProcessError("\n".join(said[-5:]))
 
 
 def _read(running: Process) -> None:

@@ -7,14 +7,16 @@ from typing import Literal
 
 import anyio
 
+from batchup.errors import NotSentError
+
 Kind = Literal["work", "transfer"]
 
 
 class _Waiter:
-    __slots__ = ("fits", "kind", "label", "member", "woken")
+    __slots__ = ("fits", "kind", "label", "member", "waits", "woken")
 
-    def __init__(self, kind: Kind, label: str, fits: Callable[["Member"], bool]) -> None:
-        self.kind, self.label, self.fits = kind, label, fits
+    def __init__(self, kind: Kind, label: str, fits: Callable[["Member"], bool], *, waits: bool) -> None:
+        self.kind, self.label, self.fits, self.waits = kind, label, fits, waits
         self.woken = anyio.Event()
         self.member: Member | None = None
 
@@ -63,6 +65,7 @@ class Members:
         """Begin with none."""
         self.changed: Callable[[], None] = lambda: None
         self._members: dict[str, Member] = {}
+        self._ends = False
         self._line: deque[_Waiter] = deque()
 
     def __iter__(self) -> Iterator[Member]:
@@ -95,23 +98,42 @@ class Members:
     def gone(self, address: str) -> bool:
         """Forget a worker, and return whether it was known."""
         known = self._members.pop(address, None) is not None
+        self._call()
         self.changed()
         return known
 
-    async def take(self, kind: Kind, label: str, fits: Callable[[Member], bool]) -> Member:
-        """Return the worker that has the least to do, with a place for one call; wait until there is one."""
-        waiter = _Waiter(kind, label, fits)
+    def end(self) -> None:
+        """Wait no more for workers that are not there."""
+        self._ends = True
+        self._call()
+
+    async def take(
+        self, kind: Kind, label: str, fits: Callable[[Member], bool], *, waits: bool = True
+    ) -> Member:
+        """Return the worker that has the least to do, with a place for one call; wait until there is one.
+
+        Args:
+            kind: Of the call.
+            label: What the worker must have; empty for nothing.
+            fits: Whether a worker can do it at all.
+            waits: Whether one may yet come that fits.
+
+        Raises:
+            NotSentError: There is none that fits, and nobody waits for it.
+        """
+        waiter = _Waiter(kind, label, fits, waits=waits)
         self._line.append(waiter)
         self._call()
         try:
             await waiter.woken.wait()
         except BaseException:
-            if waiter.member is None:
-                self._line.remove(waiter)
-            else:
+            if waiter.member is not None:
                 self.give_back(waiter.member, kind, label)
+            elif waiter in self._line:
+                self._line.remove(waiter)
             raise
-        assert waiter.member is not None
+        if waiter.member is None:
+            raise NotSentError("no worker is there that could do it", kind="no_worker")
         return waiter.member
 
     def give_back(self, member: Member, kind: Kind, label: str) -> None:
@@ -129,6 +151,10 @@ class Members:
             if wanted in full:
                 continue
             free = [one for one in self if waiter.fits(one) and one.has_room(waiter.kind, waiter.label)]
+            if not free and (self._ends or not waiter.waits) and not any(map(waiter.fits, self)):
+                self._line.remove(waiter)
+                waiter.woken.set()
+                continue
             if not free:
                 full.add(wanted)
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from batchup.cluster.engine import Engine, Errand
+from batchup.errors import NotSentError
 from batchup.providers.base import Completed, Job, Provider, Request, Ticket
 from batchup.source import Size
 
@@ -45,7 +46,9 @@ class ClusterProvider:
         return self.inner.endpoint(model)
 
     async def reach(self) -> None:
-        """Ask from here."""
+        """Ask from here. Without a worker that could submit, nothing is reached."""
+        if not any(member.has_account for member in self.engine.members):
+            raise NotSentError("no worker of this account is there", kind="no_worker")
         await self.inner.reach()
 
     async def prepare(self, job: Job) -> Request:

@@ -5,8 +5,9 @@ own; one that has to be cut is killed, which Dask by itself cannot do.
 """
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from batchup.cluster.call import (
     unpack,
 )
 from batchup.cluster.carriage import Folder
-from batchup.cluster.identity import account, code
+from batchup.cluster.identity import account, code, plugged
+from batchup.errors import BatchupError, SubmissionUnknown
 from batchup.manifest import Manifest
 from batchup.providers.base import Provider
 from batchup.providers.local.memory import machine_memory_bytes
@@ -44,6 +46,9 @@ TRANSFERS = 8
 """Up- and downloads that a worker makes beside its slots of work."""
 
 TELL_EVERY_S = 0.5
+
+RUNS = 100
+"""Runs that a worker knows beside those that it works for just now: some may be over, and nobody says so."""
 
 FILES = "BATCHUP_CLUSTER_FILES"
 """Environment variable: ``carry`` where files are to come over the network though the coordinator's folders can be seen."""
@@ -68,12 +73,13 @@ class Bench:
         }
         worker.stream_handlers[STOP] = self.stop
 
-    async def about(self, nonce: str, token: str) -> dict[str, Any]:
+    async def about(self, nonce: str, token: str, models: list[str]) -> dict[str, Any]:
         """Tell who this is.
 
         Args:
             nonce: Random.
             token: A file of the coordinator's.
+            models: That packages add to batchup.
         """
         return {
             "code": code(),
@@ -82,17 +88,23 @@ class Bench:
             "labels": dict(self._worker.state.total_resources),
             "shares": os.environ.get(FILES) != "carry" and await to_thread.run_sync(os.path.exists, token),
             "account": account(os.environ, nonce),
+            "plugged": {model: await to_thread.run_sync(plugged, model) for model in models},
             "folder": str(self._folder.path),
         }
 
     async def open(self, run: str, manifest: bytes) -> None:
-        """Make ready for a run's calls; what was open for one that has none is closed."""
-        for other, job in list(self._jobs.items()):
-            if not any(attempt.startswith(other) for attempt in self._running):
-                job.closing.set()
-                del self._jobs[other]
-        if run not in self._jobs:
-            self._jobs[run] = _Job(unpack(manifest), self._pool)
+        """Make ready for a run's calls.
+
+        What another run has open and does not use just now is closed, as that run may be over; it is opened anew when
+        that run asks for more.
+        """
+        busy = {attempt.rpartition("-")[0] for attempt in self._running}
+        idle = [other for other in self._jobs if other not in busy]
+        for other in idle:
+            self._jobs[other].close()
+        for other in idle[:-RUNS]:
+            del self._jobs[other]
+        self._jobs[run] = _Job(unpack(manifest), self._pool)
 
     def stop(self, attempt: str) -> None:
         """Cut a call: nobody waits for it any more."""
@@ -107,9 +119,11 @@ class Bench:
             # What may be paid is brought to its end: its answer is worth having, should the coordinator still be there.
             self._running[call.attempt] = scope if call.stoppable else anyio.CancelScope()
             try:
+                # Before the fence is asked: nothing that takes time may lie between its leave and what may be paid.
+                ready = await _outcome(partial(self._readied, call))
                 if not await self._fence(CLAIM, call, worker=self._worker.address):
                     return
-                outcome = await self._outcome(call)
+                outcome = ready if ready.error else await _outcome(partial(self._made, call, ready.value))
                 kept = await self._fence(DONE, call, result=pack(outcome))
             finally:
                 del self._running[call.attempt]
@@ -120,34 +134,30 @@ class Bench:
         answer: bool = await getattr(self._worker.scheduler, step)(attempt=call.attempt, **arguments)
         return answer
 
-    async def _outcome(self, call: Call) -> Outcome:
-        try:
-            return Outcome(await self._made(call))
-        # Whatever a library raises: the coordinator is told, which decides what becomes of the task.
-        except Exception as error:  # noqa: BLE001 - see above
-            return failed(error)
-
-    async def _made(self, call: Call) -> Any:
-        tell = self._teller(call) if call.tells else _silent
-        for file in call.writes:
-            await to_thread.run_sync(_make_folder, Path(file).parent)
-        if call.step == "nothing":
+    async def _readied(self, call: Call) -> Provider | None:
+        """Return the provider of a step that has one."""
+        if call.step in {"nothing", "pool"}:
             return None
-        if call.step == "pool":
-            argument, home = call.arguments
-            # What writes nothing examines an output that is there: never too large for this machine.
-            memory_bytes = call.memory_bytes if call.writes else min(call.memory_bytes, self._memory_bytes)
-            return await self._pool.call(call.name, argument, memory_bytes=memory_bytes, tell=tell, home=home)
-        job, *rest = call.arguments
-        provider = await self._provider(call)
-        return await getattr(provider, call.step)(replace(job, tell=tell), *rest)
-
-    async def _provider(self, call: Call) -> Provider:
         job = self._jobs[call.attempt.rpartition("-")[0]]
         async with job.opening:
             if job.provider is None:
                 job.provider = await self._group.start(job.serve, call.name)
         return job.provider
+
+    async def _made(self, call: Call, provider: Provider | None) -> Any:
+        tell = self._teller(call) if call.tells else _silent
+        for file in call.writes:
+            await to_thread.run_sync(_make_folder, Path(file).parent)
+        if call.step == "nothing":
+            return None
+        if provider is None:
+            argument, home = call.arguments
+            # What writes nothing examines an output that is there: never too large for this machine.
+            memory_bytes = call.memory_bytes if call.writes else min(call.memory_bytes, self._memory_bytes)
+            return await self._pool.call(call.name, argument, memory_bytes=memory_bytes, tell=tell, home=home)
+        job, *rest = call.arguments
+        with nullcontext() if call.stoppable else _doubted():
+            return await getattr(provider, call.step)(replace(job, tell=tell), *rest)
 
     def _teller(self, call: Call) -> Callable[[float], None]:
         next_at_s, clock = 0.0, SystemClock()
@@ -168,16 +178,22 @@ class _Job:
         self._manifest, self._pool = manifest, pool
         self.provider: Provider | None = None
         self.opening = anyio.Lock()
-        self.closing = anyio.Event()
+        self._closing = anyio.Event()
+
+    def close(self) -> None:
+        """Let go of the provider; the next call has it opened anew."""
+        self.provider = None
+        self._closing.set()
+        self._closing = anyio.Event()
 
     async def serve(self, name: str, *, task_status: TaskStatus[Provider]) -> None:
-        """Keep the provider called *name* open until the run is over."""
+        """Keep the provider called *name* open until it is let go."""
         from batchup.catalogue import Catalogue
         from batchup.history import History
         from batchup.provision import Tools, open_provider
         from batchup.transport import open_transport
 
-        clock, times = SystemClock(), self._manifest.timeouts
+        clock, times, closing = SystemClock(), self._manifest.timeouts, self._closing
         async with (
             open_transport(connect_s=times.connect_s, stall_s=times.stall_s, clock=clock) as transport,
             open_provider(
@@ -194,7 +210,28 @@ class _Job:
             ) as provider,
         ):
             task_status.started(provider)
-            await self.closing.wait()
+            await closing.wait()
+
+
+async def _outcome(step: Callable[[], Awaitable[Any]]) -> Outcome:
+    try:
+        return Outcome(await step())
+    # Whatever a library raises: the coordinator is told, which decides what becomes of the task.
+    except Exception as error:  # noqa: BLE001 - see above
+        return failed(error)
+
+
+@contextmanager
+def _doubted() -> Iterator[None]:
+    """Take what nobody foresaw for the one that costs nothing: what was to be paid may have been accepted."""
+    try:
+        yield
+    except BatchupError:
+        raise
+    # Likewise: a fault of ours, or of a library's.
+    except Exception as error:
+        message = f"unexpected {type(error).__name__} while it was submitted: {error}"
+        raise SubmissionUnknown(message, kind="unexpected") from error
 
 
 def _silent(done: float) -> None:

@@ -7,10 +7,9 @@ import time
 import anyio
 import pytest
 
-from batchup.cluster.connection import Wanted, open_engine
+from batchup.cluster.connection import open_engine
 from batchup.cluster.engine import Errand
-from batchup.manifest import load
-from tests.cluster.machines import cluster, job
+from tests.cluster.machines import cluster, job, wanted
 from tests.library import batchup, outputs, photo
 
 pytestmark = pytest.mark.bench
@@ -55,9 +54,7 @@ def test_two_workers_take_at_most_three_fifths_of_the_time_of_one(tmp_path):
 async def test_a_task_costs_at_most_three_milliseconds(tmp_path):
     photo(tmp_path / "photos/a.png")
     with cluster(tmp_path / "scratch") as (planned, _):
-        manifest = load(job(tmp_path, planned.address))
-        wanted = Wanted(manifest, planned.address, frozenset({"local"}), {}, print)
-        async with open_engine(wanted) as engine:
+        async with open_engine(wanted(tmp_path, planned)) as engine:
             left = iter(range(TASKS))
 
             async def ask():

@@ -8,7 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchup.cluster.commands import Layout
+from batchup.cluster.connection import Wanted
 from batchup.cluster.local import open_local
+from batchup.manifest import load
+from batchup.shutdown import Shutdown
 from tests.library import manifest
 
 
@@ -52,6 +55,14 @@ def job(folder: Path, address: str, text="params: {scale: 2}", **more) -> Path:
     """Write a manifest whose work a cluster does."""
     run = text if "\nrun:" in f"\n{text}" else f"{text}\nrun: {{cluster: '{address}'}}"
     return manifest(folder, run, **more)
+
+
+def wanted(folder: Path, planned: Layout, *models: str) -> Wanted:
+    """Return what a run of this process wants of a cluster."""
+    manifest = load(job(folder, planned.address))
+    return Wanted(
+        manifest, planned.address, frozenset(models or {"local/lanczos"}), os.environ, Shutdown(), print
+    )
 
 
 def kill_scheduler(planned: Layout) -> None:

@@ -10,15 +10,14 @@ import pytest
 
 import batchup as package
 from batchup.cluster.address import trouble
-from batchup.cluster.call import CLAIM, DONE, REVOKE
+from batchup.cluster.call import ABOUT, CLAIM, DONE, REVOKE
 from batchup.cluster.commands import Layout
-from batchup.cluster.connection import Wanted, open_engine
+from batchup.cluster.connection import open_engine
 from batchup.cluster.pool import ClusterPool
-from batchup.manifest import load
 from batchup.models import find
 from batchup.providers.local.pool import open_pool
 from batchup.providers.local.work import Work
-from tests.cluster.machines import cluster, job, layout
+from tests.cluster.machines import cluster, job, layout, wanted
 from tests.library import batchup, events, manifest, outputs, photo, size
 from tests.videos import make_video
 
@@ -88,11 +87,14 @@ async def test_an_attempt_is_granted_once_and_never_after_it_was_revoked(running
                 await anyio.sleep(0.01)
 
         granted = [await getattr(fence, CLAIM)(attempt="batchup-test-1", worker="w") for _ in range(2)]
-        revoked = await getattr(fence, REVOKE)(attempt="batchup-test-1")
+        name = (await getattr(fence, ABOUT)())["fence"]
+        another = await getattr(fence, REVOKE)(attempt="batchup-test-1", fence="one that was here before")
+        revoked = await getattr(fence, REVOKE)(attempt="batchup-test-1", fence=name)
         handed_in = await getattr(fence, DONE)(attempt="batchup-test-1", result=b"late")
         unknown = await getattr(fence, CLAIM)(attempt="batchup-test-2", worker="w")
 
         assert granted == [True, False]
+        assert tuple(another) == ("unknown", b"")
         assert tuple(revoked) == ("claimed", b"")
         assert not handed_in
         assert not unknown
@@ -103,8 +105,7 @@ async def test_a_worker_tells_how_far_it_is_and_stops_when_nobody_waits_any_more
     film = make_video(tmp_path / "film.mp4", seconds=8, size=(320, 240), audio=False)
     work = Work({**LANCZOS_VIDEO, "scale": 4}, str(film), str(tmp_path / "out.part"), ".mp4", 1280, 960)
     parts: list[float] = []
-    wanted = Wanted(load(job(tmp_path, running.address)), running.address, frozenset({"local"}), {}, print)
-    async with open_pool(1, 1_000_000_000) as here, open_engine(wanted) as engine:
+    async with open_pool(1, 1_000_000_000) as here, open_engine(wanted(tmp_path, running)) as engine:
         pool = ClusterPool(here, engine)
 
         with anyio.CancelScope() as scope:
@@ -128,8 +129,7 @@ async def test_an_input_that_a_worker_does_not_see_is_brought_to_it(tmp_path, ru
     photo(tmp_path / "a.png")
     here = Path("/proc/self/cwd/a.png")  # another file for every process
     work = Work({**LANCZOS, "scale": 2}, str(here), str(tmp_path / "a.part"), ".png", 96, 72)
-    wanted = Wanted(load(job(tmp_path, running.address)), running.address, frozenset({"local"}), {}, print)
-    async with open_pool(1, 1_000_000_000) as own, open_engine(wanted) as engine:
+    async with open_pool(1, 1_000_000_000) as own, open_engine(wanted(tmp_path, running)) as engine:
         for _ in range(4):
             await ClusterPool(own, engine).call("batchup.providers.local.image:upscale", work)
 
