@@ -17,6 +17,9 @@ FIRST_S, MOST_S = 1.0, 15.0
 FRESH_S = 1.0
 """So long a look that went well is believed."""
 
+_ANSWERS = frozenset({"rate_limited", "server_error", "url_not_found"})
+"""Classes of errors that the other side itself told. Others may have been found here, with nobody asked."""
+
 Reach = Callable[[], Awaitable[None]]
 """Returns if the other side answers at all; raises NotSentError or AnswerLostError if it does not."""
 
@@ -40,10 +43,9 @@ class Sources:
         """Note the host of *source* if it answers inside the block, be it with an error."""
         try:
             yield
-        except (NotSentError, AnswerLostError):
-            raise
-        except TaskError:
-            self._note(source)
+        except TaskError as error:
+            if error.kind in _ANSWERS:
+                self._note(source)
             raise
         self._note(source)
 
@@ -62,6 +64,8 @@ class Sources:
             except (NotSentError, AnswerLostError):
                 if number == len(self._heard):
                     raise
+            except TaskError:
+                return  # it was answered: somebody is there
             else:
                 return
 

@@ -143,6 +143,15 @@ async def test_the_network_is_gone_when_none_of_the_hosts_answers_that_did(error
     assert hosts.asked == [f"https://{number}.example/a" for number in (4, 3, 2)]
 
 
+async def test_what_was_refused_here_was_answered_by_nobody():
+    hosts = Hosts()
+    hosts.met("https://a.example/1", RejectedError("a private address", kind="private_address"))
+
+    await hosts.sources.reach()
+
+    assert hosts.asked == []
+
+
 async def test_one_host_that_answers_shows_that_the_network_is_there():
     hosts = Hosts("https://a.example/1")
     hosts.met("https://a.example/1")
