@@ -39,7 +39,8 @@ class Batch:
 
     def note_size(self, size_bytes: int) -> None:
         """Take in the size of one more input file."""
-        (self._shared if size_bytes in self._sizes else self._sizes).add(size_bytes)
+        if not self._sizes.add(size_bytes):
+            self._shared.add(size_bytes)
 
     def is_alone(self, size_bytes: int) -> bool:
         """Return whether at most one input file has this size."""
@@ -90,9 +91,8 @@ class _Names:
     def claim(self, task: Task) -> None:
         """Take the task's name."""
         key = hash(folded(task.output))
-        if key in self._taken:
+        if not self._taken.add(key):
             self._twice.add(key)
-        self._taken.add(key)
         self._claim_parents(posixpath.dirname(task.output))
 
     def note_input(self, task: Task) -> None:

@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 
+from batchup.clock import SystemClock
 from batchup.errors import Interrupted
 from batchup.history import TOLD_EVERY, History
 from batchup.ledger import open_ledger, read_ledger
@@ -19,7 +20,7 @@ class Screen(StringIO):
         return True
 
 
-class Hand:
+class Hand(SystemClock):
     """A clock that is wound by hand."""
 
     at_s = 1000.0
@@ -84,7 +85,7 @@ def test_quiet_says_nothing(stderr):
 
 
 def test_reading_a_ledger_tells_its_part_from_the_first_moment_on(grown):
-    said = []
+    said: list[str] = []
 
     history = History().read(read_ledger(grown), reading(grown, said.append))
 

@@ -20,16 +20,17 @@ class Seen:
         hashed = _hash(key)
         return self._slots[_place(self._slots, hashed)] == hashed
 
-    def add(self, key: object) -> None:
-        """Remember *key*. May be called twice."""
+    def add(self, key: object) -> bool:
+        """Remember *key*, and return whether it is new."""
         hashed = _hash(key)
         place = _place(self._slots, hashed)
-        if self._slots[place] == hashed:
-            return
+        if self._slots[place]:
+            return False
         self._slots[place] = hashed
         self._count += 1
         if self._count > _FULL * len(self._slots):
             self._grow()
+        return True
 
     def _grow(self) -> None:
         larger = array("Q", bytes(8 * 2 * len(self._slots)))
