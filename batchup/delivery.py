@@ -111,8 +111,7 @@ class Delivery:
                 reserved_usd=reserved_usd,
                 at=self.patience.clock.utc(),
             )
-            with anyio.CancelScope(shield=True):
-                await self.patience.record(sent)
+            await self._record(sent)
         try:
             await checkpoint_if_cancelled()
         except anyio.get_cancelled_exc_class():
@@ -190,44 +189,46 @@ class Delivery:
             await self.slots.leave(job.task.model)
             raise LeftError("it takes longer than timeouts.task, and goes on without us", kind="deadline")
         if self.provider.durable:
-            with anyio.CancelScope(shield=True):
-                await self.patience.record(
-                    events.Result(
-                        id=job.task.id,
-                        attempt=number,
-                        urls=completed.urls,
-                        charged_usd=completed.charged_usd,
-                        at=self.patience.clock.utc(),
-                    )
+            await self._record(
+                events.Result(
+                    id=job.task.id,
+                    attempt=number,
+                    urls=completed.urls,
+                    charged_usd=completed.charged_usd,
+                    at=self.patience.clock.utc(),
                 )
+            )
         return completed
 
     async def note_accepted(self, job: Job, ticket: Ticket, number: int) -> None:
         """Record that the submission *number* was accepted."""
-        with anyio.CancelScope(shield=True):
-            await self.patience.record(
-                events.Submitted(
-                    id=job.task.id,
-                    attempt=number,
-                    request_id=ticket.request_id,
-                    ticket=ticket.data,
-                    at=self.patience.clock.utc(),
-                )
+        await self._record(
+            events.Submitted(
+                id=job.task.id,
+                attempt=number,
+                request_id=ticket.request_id,
+                ticket=ticket.data,
+                at=self.patience.clock.utc(),
             )
+        )
 
     async def note_refused(self, job: Job, kind: str, message: str, number: int, wait_s: float = 0.0) -> None:
         """Record that a submission has definitely failed: *number* of the task's count, and the next is in *wait_s*."""
-        with anyio.CancelScope(shield=True):
-            await self.patience.record(
-                events.Retried(
-                    id=job.task.id,
-                    attempt=number,
-                    kind=kind,
-                    message=message,
-                    wait_s=round(wait_s, 3),
-                    at=self.patience.clock.utc(),
-                )
+        await self._record(
+            events.Retried(
+                id=job.task.id,
+                attempt=number,
+                kind=kind,
+                message=message,
+                wait_s=round(wait_s, 3),
+                at=self.patience.clock.utc(),
             )
+        )
+
+    async def _record(self, event: events.Event) -> None:
+        """Make an event of what may cost money durable, also while the run is left at once."""
+        with anyio.CancelScope(shield=True):
+            await self.patience.record(event)
 
     def _unconfirmed(self, job: Job, message: str) -> RunFailedError | SubmissionUnknown:
         """Return what becomes of a submission that may have been paid: again if it is cheap, else a person decides."""

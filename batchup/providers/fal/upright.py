@@ -3,21 +3,21 @@
 Whoever ignores the orientation would enlarge the picture lying on its side, and nobody could say so afterwards.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-from PIL import Image, ImageFile
+from PIL import ImageFile
 
 from batchup.errors import RejectedError
 from batchup.media import open_image, probe
 from batchup.models.formats import Format, by_name
 from batchup.providers.local.picture import encode, metadata, pixels, tiff
 from batchup.providers.local.picture.encode import Still
-from batchup.providers.local.picture.reading import decode, translated
+from batchup.providers.local.picture.reading import any_size, decode, translated
+from batchup.providers.local.picture.writing import writing
 from batchup.source import Media
 
 FUNCTION = f"{__name__}:upright"
@@ -77,7 +77,7 @@ def upright(turned: Turned) -> Upright:
             "it moves and is stored turned; turn it upright first, or give it to a model for videos",
             kind="animation_unsupported",
         )
-    with _any_size(), ExitStack() as stack:
+    with any_size(), ExitStack() as stack:
         with translated():
             image = stack.enter_context(open_image(turned.source, media.format))
         still = _still(image, stack.enter_context(Path(turned.source).open("rb")), media)
@@ -111,7 +111,7 @@ def _form(media: Media, still: Still) -> Format:
 
 
 def _save(still: Still, output: Path, form: Format) -> None:
-    with _writing(form):
+    with writing(output, f"its upright copy cannot be written as {form.label}"):
         if form.name == "TIFF":
             tiff.write([still], output)
             return
@@ -121,25 +121,3 @@ def _save(still: Still, output: Path, form: Format) -> None:
         except RejectedError:  # EXIF or XMP too large: what is uploaded may do without
             with output.open("wb") as file:
                 encode.save(replace(still, meta=metadata.stripped(still.meta)), file, form)
-
-
-@contextmanager
-def _writing(form: Format) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise RejectedError(
-            f"its upright copy cannot be written as {form.label}: {error}", kind="image_unwritable"
-        ) from error
-
-
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Lift Pillow's limit on pixels: what runs was admitted by its size."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit

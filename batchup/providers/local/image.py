@@ -1,7 +1,7 @@
 """Enlarges one image file with everything that it holds: the work of ``local/lanczos``, and the frame of others."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,11 +17,11 @@ from batchup.models.local.lanczos import MODEL
 from batchup.providers.local.picture import animation, apng, encode, gif, metadata, pixels, tiff, webp
 from batchup.providers.local.picture.encode import Still
 from batchup.providers.local.picture.metadata import Metadata
-from batchup.providers.local.picture.reading import decode, translated
+from batchup.providers.local.picture.reading import any_size, decode, translated
+from batchup.providers.local.picture.writing import writing
 from batchup.providers.local.work import Tell, Work
 from batchup.source import Media, Size
 
-_SPARE_BYTES = 1 << 20
 _DECODED, _ENLARGED = 0.2, 0.6
 """Done part of the work, roughly, as measured with JPEG."""
 
@@ -85,7 +85,7 @@ def enlarge(work: Work, tell: Tell, model: LocalModel, by: pixels.Enlarge) -> No
         OSError: A disk failed.
     """
     job = _checked(work, tell, model, by)
-    with _any_size(), ExitStack() as stack:
+    with any_size(), ExitStack() as stack:
         with translated():
             image = stack.enter_context(open_image(work.source, job.media.format))
         file = stack.enter_context(Path(work.source).open("rb"))
@@ -120,30 +120,6 @@ def _checked(work: Work, tell: Tell, model: LocalModel, by: pixels.Enlarge) -> _
     return _Job(work, params, media, form, size, tell, by)
 
 
-@contextmanager
-def _any_size() -> Iterator[None]:
-    """Lift Pillow's limit on pixels: what runs was admitted by its size, and is checked against it above."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-
-
-@contextmanager
-def _writing(job: _Job) -> Iterator[None]:
-    """Tell an encoder that gives up from a disk that is full: Pillow reports both without an errno."""
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        with Path(job.work.output).open("ab") as file:
-            file.write(bytes(_SPARE_BYTES))
-        message = f"the enlarged picture cannot be written as {job.form.label}: {error}"
-        raise RejectedError(message, kind="image_unwritable") from error
-
-
 def _still(job: _Job, image: ImageFile.ImageFile, file: BinaryIO) -> None:
     how = encode.manner(image, job.media.format, file)
     decode(image)
@@ -159,6 +135,10 @@ def _still(job: _Job, image: ImageFile.ImageFile, file: BinaryIO) -> None:
 
 def _fitting(job: _Job, image: Image.Image) -> Image.Image:
     return image if job.form.alpha else pixels.opaque(image, job.form.label)
+
+
+def _writing(job: _Job) -> AbstractContextManager[None]:
+    return writing(Path(job.work.output), f"the enlarged picture cannot be written as {job.form.label}")
 
 
 def _save(job: _Job, still: Still, blocks: Iterable[bytes] = ()) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 from batchup.errors import BatchupError, RejectedError
 
@@ -27,6 +27,16 @@ def decode(image: ImageFile.ImageFile, frame: int = 0) -> None:
     with translated():
         image.seek(frame)
         image.load()
+
+
+@contextmanager
+def any_size() -> Iterator[None]:
+    """Lift Pillow's limit on pixels while the block lasts: what runs was admitted by its size."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 @contextmanager
