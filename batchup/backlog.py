@@ -100,6 +100,8 @@ class Backlog:
 
         Whoever takes a step gives it back by :meth:`ended`. Must not be called twice at once.
         """
+        # One worker found nothing more; what others have given back since is still for this one.
+        self._is_over = False
         while not self._gate.shutdown.draining:
             step = self._choose()
             if step is not None:

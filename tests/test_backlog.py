@@ -207,6 +207,26 @@ class TestOrder:
 
         assert sorted(simulation.simulated(taken)) == [0, 1, 7]
 
+    def test_what_is_added_while_a_pause_holds_what_came_back_is_taken_though_a_worker_has_left_before(self):
+        case = Case()
+        backlog = case.backlog(*free(2))
+
+        async def taken():
+            first, second = await backlog.take(), await backlog.take()
+            assert await backlog.take() is None  # a third worker leaves
+            case.gate.pause.is_on = True
+            for one in (first, second):
+                backlog.put_back(one)
+                backlog.ended(one)
+            async with anyio.create_task_group() as group:
+                group.start_soon(backlog.take)
+                await anyio.sleep(1)
+                is_taken = backlog.add(7, step(7))
+                group.cancel_scope.cancel()
+            return is_taken
+
+        assert simulation.simulated(taken)
+
     def test_what_comes_back_when_nobody_takes_any_more_is_told_as_left(self):
         case = Case()
         backlog = case.backlog(*free(1))

@@ -116,7 +116,7 @@ async def test_a_failed_task_is_tried_again_for_the_price_that_was_shown_and_for
 async def test_a_held_task_is_submitted_again_only_when_its_price_was_agreed_to(tmp_path, monkeypatch):
     job = Job(tmp_path, f"{DEAR}\n{LOSSY}\nrun: {{concurrency: 1}}", photos=5)
     lost = Script("submit", Cut("after")), Script("history", answers.forbidden(), times=0)
-    async with fal_of(monkeypatch, *lost, task_s=0.3) as fal, visiting(job.file) as visitor:
+    async with fal_of(monkeypatch, *lost, task_s=0.15) as fal, visiting(job.file) as visitor:
         async with anyio.create_task_group() as group:
             group.start_soon(job.run)
             told = await visitor.told(lambda told: told.get("held"))

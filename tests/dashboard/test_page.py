@@ -145,37 +145,102 @@ async def test_a_run_is_steered_by_keys_alone(browser, tmp_path, monkeypatch):
     assert 0 < len(job.outputs()) < 30
 
 
-async def test_a_failed_task_is_retried_and_a_held_one_released_after_their_price_was_shown(
+async def test_every_button_of_two_runs_is_clicked_and_does_it_to_the_run_that_is_shown(
     browser, tmp_path, monkeypatch
 ):
-    job = Job(tmp_path, f"{DEAR}\n{LOSSY}\nrun: {{concurrency: 1}}\nretry: {{attempts: 1}}", photos=6)
+    one = Job(tmp_path / "one", f"{DEAR}\nrun: {{concurrency: 1, budget: 3 USD}}", photos=12)
+    other = Job(tmp_path / "other", f"{MODEL}\nrun: {{concurrency: 1}}", photos=40)
+
+    async def change(button, value, then):
+        await page.click(button)
+        await page.type("#ask-value", value)
+        await page.click("#ask-yes")
+        await page.until(text("#figures") + f".includes('{then}')")
+        await page.until("!document.querySelector('#ask').open")
+
+    async with (
+        fal_of(monkeypatch, task_s=0.1),
+        anyio.create_task_group() as group,
+        opened(browser, one.file) as page,
+    ):
+        group.start_soon(one.run)
+        await page.until(text("#stage") + " === 'running'")
+        await page.click("#pause")
+        await page.until(text("#stage") + " === 'paused' && document.querySelector('#flight li') === null")
+        begun = len(one.events("submitting"))
+        group.start_soon(other.run)
+
+        await page.click("#budget")
+        assert await page.evaluate("document.querySelector('#ask-value').value") == "3 USD"
+        await page.type("#ask-value", "lots")
+        await page.click("#ask-yes")
+        assert "lots" in await page.until(text("#ask-error"))
+        await page.click("#ask .close")
+        assert "Budget\n3.00 USD" in await page.evaluate(text("#figures"))
+        await change("#budget", "0.64 USD", "Budget\\n0.64 USD")
+        await change("#concurrency", "2", "At a time\\n2")
+        await change("#rate", "50/s", "Rate limit\\n50/s")
+
+        await page.click("#jobs li:nth-child(2) button")
+        await page.until(text("#legend") + ".includes('of 40')")
+        await page.click("#drain")
+        await page.click("#ask-yes")
+        await page.until(text("#stage") + " === 'no run'")
+        assert [event["why"] for event in other.events("stopped")] == ["interrupted"]
+        assert len(one.events("submitting")) == begun
+
+        await page.click("#jobs li:nth-child(1) button")
+        await page.until(text("#legend") + ".includes('of 12')")
+        await page.click("#pause")
+        await page.until(text("#stage") + " === 'no run'")
+    assert [event["why"] for event in one.events("stopped")] == ["budget"]
+    assert len(one.events("submitting")) == len(one.outputs()) == 8
+    assert 0 < len(other.outputs()) < 40
+
+
+async def test_failed_tasks_are_retried_and_a_held_one_released_after_their_price_was_shown(
+    browser, tmp_path, monkeypatch
+):
+    job = Job(tmp_path, f"{DEAR}\n{LOSSY}\nrun: {{concurrency: 1}}\nretry: {{attempts: 1}}", photos=9)
     wrong = (
-        Script("task", answers.model_error("content_policy_violation")),
-        Script("submit", Cut("after"), nth=2),
+        Script("task", answers.model_error("content_policy_violation"), times=2),
+        Script("submit", Cut("after"), nth=3),
         Script("history", answers.forbidden(), times=0),
     )
     async with (
-        fal_of(monkeypatch, *wrong, task_s=0.4) as fal,
+        fal_of(monkeypatch, *wrong, task_s=0.15) as fal,
         anyio.create_task_group() as group,
         opened(browser, job.file) as page,
     ):
         group.start_soon(job.run)
         await page.until("!!document.querySelector('#held li') && !!document.querySelector('#failures li')")
         await page.press("p")
+        await page.until(text("#stage") + " === 'paused' && document.querySelector('#flight li') === null")
         forgive(fal)
 
         await page.press("l")
         assert "costs about 0.080 USD" in await page.evaluate(text("#ask"))
         assert "may already have cost 0.080 USD" in await page.evaluate(text("#ask"))
-        await page.press("Enter")
-        await page.until("!document.querySelector('#ask').open")
+        await page.click("#ask .close")
+        assert len(fal.accepted) == len(job.events("submitting"))
+        await page.click("#held button.item")
+        await page.click("#task-tools button")
+        await page.click("#ask-yes")
+        await page.until("document.querySelector('dialog[open]') === null")
         await page.press("t")
         assert "0.080 USD" in await page.evaluate(text("#ask"))
         await page.press("Enter")
-        await page.until("!document.querySelector('#ask').open")
+        await page.until("document.querySelector('dialog[open]') === null")
+        await page.click("#failures li:last-child button:not(.item)")
+        await page.click("#ask-yes")
+        await page.until("document.querySelector('dialog[open]') === null")
         await page.press("p")
-        await page.until(text("#legend") + ".includes('6 of 6')")
-    assert len(job.outputs()) == 6
+        await page.until(text("#legend") + ".includes('9 of 9')")
+    again = {event["id"] for event in job.events() if event["event"] in {"failed", "held"}}
+    submitted = [event["id"] for event in job.events("submitting")]
+    assert len(again) == 3
+    assert sorted(submitted) == sorted([*set(submitted), *again])
+    assert len(job.outputs()) == 9
 
 
 async def test_the_page_says_when_the_dashboard_has_ended_and_logs_no_error(browser, job):

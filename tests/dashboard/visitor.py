@@ -8,9 +8,17 @@ import aiohttp
 import anyio
 import msgspec
 
+from batchup.clock import SystemClock
 from batchup.dashboard.desk import key_of
 from batchup.dashboard.server import Address, open_dashboard
 from batchup.manifest import load
+
+
+class Brisk(SystemClock):
+    """The machine's clocks, and no long sleeps: a page looks at its runs ten times as often."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / 10)
 
 
 class Visitor:
@@ -64,7 +72,7 @@ async def visiting(manifest: Path, **options: Any):
     job = load(manifest)
     jar = aiohttp.CookieJar(unsafe=True)  # also of hosts that are addresses
     async with (
-        open_dashboard(job, **options) as address,
+        open_dashboard(job, **{"clock": Brisk(), **options}) as address,
         aiohttp.ClientSession(cookie_jar=jar, read_bufsize=1 << 22) as http,
     ):
         found = Visitor(address, http, job.ledger_path)
