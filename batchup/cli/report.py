@@ -65,10 +65,12 @@ def _page(job: "Manifest", target: Path | None, output: Output) -> None:
     from batchup.manifest.quantities import format_bytes
     from batchup.report import write
     from batchup.report.write import default_file
+    from batchup.ticker import ticking
 
-    told = read_report(job)
     file = Path(os.path.abspath(target)) if target is not None else default_file(job)  # noqa: PTH100 - resolve() would follow links
-    written = write(told, job, file, _ticker(output))
+    with ticking(show=not output.quiet) as tell:
+        told = read_report(job, tell)
+        written = write(told, job, file, lambda made, of: tell(f"thumbnails: {made:,} of {of:,}"))
     if output.json:
         print_json(_document(told, written))
     elif not output.quiet:
@@ -87,17 +89,19 @@ def _document(told: "Report", written: "Written") -> dict[str, object]:
     }
 
 
-def read_report(job: "Manifest") -> "Report":
-    """Return what the ledger of a job tells."""
+def read_report(job: "Manifest", tell: Callable[[str], None] = lambda _: None) -> "Report":
+    """Return what the ledger of a job tells; *tell* is told how far it was read."""
     from datetime import UTC, datetime
 
     from batchup.ledger import open_view
     from batchup.ledger.lock import holder
     from batchup.report import read
+    from batchup.ticker import reading
 
     running = holder(Path(os.path.realpath(job.ledger_path)))
     with open_view(job.ledger_path) as view:
-        return read(view.replay(), view.read_line, datetime.now(UTC), running)
+        told = reading(job.ledger_path, tell)
+        return read(view.replay(), view.read_line, datetime.now(UTC), running, told)
 
 
 def _table(job: "Manifest", form: str, target: Path | None, output: Output) -> None:
@@ -129,18 +133,6 @@ def _table(job: "Manifest", form: str, target: Path | None, output: Output) -> N
         print_json({"report": str(target), "tasks": number})
     elif not output.quiet:
         click.echo(f"{escape(str(target))}: {count(number, 'task')}")
-
-
-def _ticker(output: Output) -> Callable[[int, int], None]:
-    """Return what shows on a terminal how many thumbnails are made."""
-    shown = sys.stderr.isatty() and not output.quiet and not output.json
-
-    def tick(made: int, of: int) -> None:
-        if shown:
-            end = "\n" if made == of else ""
-            click.echo(f"\rthumbnails: {made:,} of {of:,}{end}", nl=False, err=True)
-
-    return tick
 
 
 def _refuse_to_replace(target: Path | None, *sources: Path) -> None:

@@ -16,6 +16,8 @@ from batchup.report.model import Entry, Failures, Report, Session, Spent, Totals
 from batchup.summary import summarise
 from batchup.version import __version__
 
+TICK_EVERY = 1000
+
 EXAMPLES = 5
 """Failures of one class that are told with their message."""
 
@@ -25,6 +27,7 @@ def read(
     read_line: Callable[[int], bytes],
     now: datetime,
     running: str | None = None,
+    told: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Return what a ledger tells.
 
@@ -33,13 +36,14 @@ def read(
         read_line: Returns the line at an offset.
         now: Aware.
         running: Who holds the ledger's lock.
+        told: Called now and then with the offset that was reached, twice from the ledger's beginning to its end.
 
     Raises:
         LedgerError: The ledger is damaged.
     """
     charges, times = Charges(), _Times()
-    history = History(read_line).fold(times.watch(charges.watch(lines)))
-    entries = tuple(_entries(history, charges))
+    history = History(read_line).read(times.watch(charges.watch(lines)), told)
+    entries = tuple(_entries(history, charges, told))
     summary = summarise(history)
     sessions = times.sessions()
     elapsed_s = round(sum((one.ended_at - one.began_at).total_seconds() for one in sessions), 1)
@@ -106,8 +110,10 @@ class _Times:
         return tuple(Session(began, ended) for began, ended in self._runs if ended > began)
 
 
-def _entries(history: History, charges: Charges) -> Iterator[Entry]:
-    for key, record in history.records.items():
+def _entries(history: History, charges: Charges, told: Callable[[int], None]) -> Iterator[Entry]:
+    for number, (key, record) in enumerate(history.records.items()):
+        if number % TICK_EVERY == 0:
+            told(record.seen)
         seen = None if record.orphaned else history.seen(record)
         if seen is not None:
             usd = float(charges.of(key.hex()))
