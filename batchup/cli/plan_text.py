@@ -76,12 +76,14 @@ def _skipped(plan: Plan, *, everything: bool) -> Iterator[str]:
         if everything or len(listed) < EXAMPLES:
             listed.append(skipped.label + (f": {skipped.detail}" if skipped.detail else ""))
     for reason, number in sorted(plan.skipped.items()):
-        more = f", and {number - EXAMPLES:,} more" if number > EXAMPLES and not everything else ""
-        if everything:
-            yield row("skipped", f"{number:,}  {reason}")
-            yield from (row("", f"   {name}") for name in names[reason])
+        more = [f"and {number - EXAMPLES:,} more"] if number > EXAMPLES and not everything else []
+        line = row("skipped", f"{number:,}  {reason}: {', '.join([*names[reason], *more])}")
+        if not everything and line == _fitted(line):
+            yield line
         else:
-            yield _fitted(row("skipped", f"{number:,}  {reason}: {', '.join(names[reason])}{more}"))
+            yield row("skipped", f"{number:,}  {reason}")
+            whole = (row("", f"   {name}") for name in [*names[reason], *more])
+            yield from whole if everything else map(_fitted, whole)
 
 
 def _others(plan: Plan) -> Iterator[tuple[int, str]]:

@@ -265,10 +265,11 @@ def test_what_is_skipped_fits_the_terminal_too(job, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
 
-    skipped = [line for line in job.text().splitlines() if line.startswith("  skipped")]
+    lines = job.text().splitlines()
 
-    assert len(skipped) == 1
-    assert display_width(skipped[0]) <= 80
+    first = lines.index("  skipped   4  no image or video")
+    assert lines[first + 4].split() == ["and", "1", "more"]
+    assert max(map(display_width, lines[first : first + 5])) <= 80
 
 
 @pytest.mark.parametrize(
