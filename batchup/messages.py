@@ -65,17 +65,8 @@ def ending(manifest: Manifest, summary: Summary, fatal: str = "") -> Message:
 
 
 def _lines(summary: Summary) -> Iterator[str]:
-    tasks, cost = summary.tasks, summary.cost_usd
-    parts = [f"{tasks.done:,} of {count(tasks.total, 'task')} done"]
-    for number, word in (
-        (tasks.failed, "failed"),
-        (tasks.held, "held"),
-        (tasks.in_flight, "in flight"),
-        (tasks.pending, "pending"),
-        (tasks.skipped, "skipped"),
-    ):
-        parts += [f"{number:,} {word}"] if number else []
-    yield f"{', '.join(parts)}, after {format_duration(summary.elapsed_s)}"
+    cost = summary.cost_usd
+    yield f"{summary.tasks.words('skipped')}, after {format_duration(summary.elapsed_s)}"
     if summary.failures:
         yield "Failures: " + ", ".join(
             f"{number:,} {escape(kind)}" for kind, number in summary.failures.items()

@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 from itertools import islice
+from typing import Literal
 
 import msgspec
 
 from batchup.events import Failed
 from batchup.history import IN_FLIGHT, History, Record, State
+from batchup.terminal import count
 
 MAX_FAILURES = 10
 
@@ -22,6 +24,14 @@ class Tasks(msgspec.Struct, frozen=True):
     pending: int
     skipped: int
     orphaned: int
+
+    def words(self, last: Literal["skipped", "orphaned"]) -> str:
+        """Return in words how many are done, and how many are in each other state that any is in, *last* among them."""
+        parts = [f"{self.done:,} of {count(self.total, 'task')} done"]
+        for word in ("failed", "held", "in_flight", "pending", last):
+            number = getattr(self, word)
+            parts += [f"{number:,} {word.replace('_', ' ')}"] if number else []
+        return ", ".join(parts)
 
 
 class Cost(msgspec.Struct, frozen=True):

@@ -86,19 +86,8 @@ def _file(manifest: Manifest) -> str:
 
 
 def _headline(summary: Summary, time: str) -> str:
-    tasks = summary.tasks
-    parts = [f"{tasks.done:,} of {count(tasks.total, 'task')} done"]
-    for number, word in (
-        (tasks.failed, "failed"),
-        (tasks.held, "held"),
-        (tasks.in_flight, "in flight"),
-        (tasks.pending, "pending"),
-        (tasks.orphaned, "orphaned"),
-    ):
-        if number:
-            parts.append(f"{number:,} {word}")
     stopped = f", {STOPPED[summary.stopped]}" if summary.stopped else ""
-    return f"{summary.job}: {', '.join(parts)} ({time}{stopped})"
+    return f"{summary.job}: {summary.tasks.words('orphaned')} ({time}{stopped})"
 
 
 def _cost(summary: Summary) -> str:

@@ -18,11 +18,11 @@ from batchup.models.formats import may_lose_transparency
 from batchup.providers.base import Completed, Job, Request, Ticket, Upload
 from batchup.providers.fal import opacity, upright
 from batchup.providers.fal.piece import Opened, hashed
-from batchup.providers.fal.platform import Platform, PlatformUnavailable
+from batchup.providers.fal.platform import Past, Platform, PlatformUnavailable
 from batchup.providers.fal.poller import Poller
 from batchup.providers.fal.queue import Output, Queue, Terms
 from batchup.providers.fal.settings import is_trusted
-from batchup.providers.fal.storage import Storage
+from batchup.providers.fal.storage import Storage, Stored
 from batchup.providers.local.pool import Pool
 from batchup.source import Size
 from batchup.transport import Transport
@@ -99,11 +99,8 @@ class FalProvider:
         if upload is not None:
             return Request(model.app, model.body(params, upload.url), sha256=sha256)
 
-        async def bring() -> Any:
-            return await self._upload(job, read)
-
-        brought = await self.storage.once(sha256, bring)
-        new = self._uploads[sha256] = Upload(sha256, brought.url, brought.expires_at)
+        stored = await self.storage.once(sha256, lambda: self._upload(job, read))
+        new = self._uploads[sha256] = Upload(sha256, stored.url, stored.expires_at)
         return Request(model.app, model.body(params, new.url), new, sha256)
 
     async def _check_opaque(self, job: Job) -> None:
@@ -191,20 +188,20 @@ class FalProvider:
         needed = self.clock.utc() + timedelta(seconds=self.ways.keep_inputs_s / 2)
         return upload if upload is not None and upload.expires_at > needed else None
 
-    async def _upload(self, job: Job, read: Opened | None) -> Any:
+    async def _upload(self, job: Job, read: Opened | None) -> Stored:
         media = job.task.source.media
         assert media is not None
         kind, file = _TYPES.get(media.format, f"{media.kind}/{media.format.lower()}"), job.file
         turned = job.part.with_suffix(".upright")
         lies_turned = media.kind == "image" and media.orientation != 1
-        if lies_turned:
-            found = await self.pool.call(
-                upright.FUNCTION,
-                upright.Turned(str(job.file), str(turned)),
-                memory_bytes=upright.memory_bytes(media),
-            )
-            kind, file, read = msgspec.convert(found, upright.Upright).content_type, turned, None
         try:
+            if lies_turned:
+                found = await self.pool.call(
+                    upright.FUNCTION,
+                    upright.Turned(str(job.file), str(turned)),
+                    memory_bytes=upright.memory_bytes(media),
+                )
+                kind, file, read = msgspec.convert(found, upright.Upright).content_type, turned, None
             return await self.storage.upload(
                 file, content_type=kind, keep_s=self.ways.keep_inputs_s, read=read
             )
@@ -227,7 +224,7 @@ class FalProvider:
             raise GoneError(f"{message}, and has no history: {error}", kind="request_gone") from error
         raise GoneError(message, kind="request_gone")
 
-    def _past(self, endpoint: str) -> AsyncIterator[Any]:
+    def _past(self, endpoint: str) -> AsyncIterator[Past]:
         return self.platform.requests(endpoint, self.clock.utc() - HISTORY)
 
     def _completed(self, job: Job, model: FalModel, output: Output) -> Completed:

@@ -119,14 +119,15 @@ class Queue:
         match = request.match_info
         return self._account.find(f"{match['owner']}/{match['app']}", match["id"])
 
+    def _asked_after(self, request: web.Request) -> Job | Answer:
+        """Return the job that is asked after, or why nothing is said of it."""
+        return self._too_fast() or self._found(request) or answers.gone()
+
     async def status(self, request: web.Request, _: Fault | None) -> Answer:
         """Say how a request stands."""
-        refused = self._too_fast()
-        if refused:
-            return refused
-        job = self._found(request)
-        if job is None:
-            return answers.gone()
+        job = self._asked_after(request)
+        if isinstance(job, Answer):
+            return job
         status = 200 if job.state == "COMPLETED" else 202
         return said(self._standing(job, request), status, {"X-Fal-Request-Id": job.id})
 
@@ -171,12 +172,9 @@ class Queue:
 
     async def result(self, request: web.Request, _: Fault | None) -> Answer:
         """Give the output, or the failure in its place."""
-        refused = self._too_fast()
-        if refused:
-            return refused
-        job = self._found(request)
-        if job is None:
-            return answers.gone()
+        job = self._asked_after(request)
+        if isinstance(job, Answer):
+            return job
         if job.state != "COMPLETED":
             return said({"detail": "Request is still in progress"}, 400, {"X-Fal-Request-Id": job.id})
         return self._told(job)
