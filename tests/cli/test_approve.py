@@ -15,9 +15,9 @@ from batchup.approval import open_approval
 from batchup.cli.approve import _answer
 from tests.cli.typist import Typist
 from tests.fal.job import DEAR, Job, fal_of
+from tests.hook import open_hook
 from tests.library import batchup, manifest, outputs, photo, start
 from tests.test_finish import script
-from tests.test_messages import open_hook
 
 NOTE = "import sys; open('note.json', 'a').write(sys.stdin.read())"
 
