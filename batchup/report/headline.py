@@ -32,7 +32,7 @@ def headline(summary: Summary, elapsed_s: float, *, running: bool, ended: bool) 
     if tasks.done == tasks.total:
         return f"{_all_done(tasks)} in {format_duration(elapsed_s)}{_cost(summary.cost_usd)}."
     if running:
-        rest = tasks.total - tasks.done - tasks.failed
+        rest = tasks.in_flight + tasks.pending  # what is held waits for a person
         return f"A run is going on: {_share(tasks)} so far, {rest:,} to come{_cost(summary.cost_usd)}."
     why = _WHY.get(summary.stopped or "", "" if ended else "The last run was cut short")
     told = f"{_share(tasks)}{_others(tasks)}{_cost(summary.cost_usd)}."

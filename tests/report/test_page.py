@@ -1,8 +1,11 @@
 """The page in a real browser."""
 
+from importlib import import_module
+
 import pytest
 
-from tests.report.job import EVIL
+from tests.library import events, photo
+from tests.report.job import EVIL, MODELS, Story, report, written
 
 CARDS = "document.querySelectorAll('.card').length"
 TOLD = "document.getElementById('told').textContent"
@@ -37,6 +40,60 @@ async def test_it_tells_what_happened_in_a_sentence_with_counts_cost_and_charts(
     assert await page.evaluate(
         "[...document.querySelectorAll('svg[role=img] desc')].every((d) => d.textContent)"
     )
+
+
+async def test_counts_and_the_ends_of_the_curves_are_what_the_ledger_tells(page, job):
+    told = events(job.folder / "out/.batchup/library.jsonl")
+    ends = {
+        kind: len({one["id"] for one in told if one["event"] == kind}) for kind in ("done", "failed", "held")
+    }
+    spent = sum(float(one["charged_usd"]) for one in told if one["event"] == "done")
+    # The level of a curve's end, read off the rows of numbers as a person would.
+    drawn = await page.evaluate("""Object.fromEntries([...document.querySelectorAll(".chart path.line")].map((line) => {
+        const svg = line.closest("svg");
+        const base = Number(svg.querySelector(".axis").getAttribute("y1"));
+        const [row, text] = [svg.querySelector(".grid"), svg.querySelector("text.row")];
+        const usual = Number(text.textContent.replace(",", "")) / (base - Number(row.getAttribute("y1")));
+        const end = Number(line.getAttribute("d").split(" ").at(-1));
+        return [line.classList[1], (base - end) * usual];
+    }))""")
+    counts = await page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.counts dl > div')].map((one) => [one.className, one.lastChild.textContent]))"
+    )
+
+    assert drawn == {
+        "done": pytest.approx(ends["done"], rel=0.02),
+        "failed": pytest.approx(ends["failed"], rel=0.02),
+        "spent": pytest.approx(spent, rel=0.02),
+    }
+    assert {kind: int(counts[kind]) for kind in ends} == ends
+    assert counts["pending"] == "1"
+
+
+async def test_thumbnails_lie_beside_the_page_where_they_are_too_many_to_be_in_it(
+    browser, tmp_path, monkeypatch
+):
+    story = Story()
+    story.run()
+    for number in range(3):
+        photo(tmp_path / f"photos/{number}.jpg", (640, 480), seed=number)
+        photo(tmp_path / f"out/{number}.png", (640, 480), seed=number)
+        story.done(story.task(f"{number}.jpg", MODELS[0], f"{number}.png"), f"{number}.png")
+    job = written(tmp_path, story.events)
+    monkeypatch.setattr(import_module("batchup.report.write"), "MOST_EMBEDDED_BYTES", 1000)
+
+    report(job, "--output", tmp_path / "new/r.html")
+    page = await browser.open((tmp_path / "new/r.html").as_uri())
+    await page.evaluate("document.getElementById('gallery').scrollIntoView()")
+    await page.until(
+        f"{CARDS} === 3 && [...document.querySelectorAll('.card img')].every((one) => one.naturalWidth)"
+    )
+    sources = await page.evaluate("[...document.querySelectorAll('.card img')].map((one) => one.src)")
+
+    beside = (tmp_path / "new/.r.thumbnails").as_uri()
+    assert [source.rpartition("/")[0] for source in sources] == [beside] * 3
+    assert "data:image/webp" not in (tmp_path / "new/r.html").read_text()
+    assert page.errors == []
 
 
 async def test_failures_are_grouped_with_what_to_do_and_lead_to_their_pictures(page):
