@@ -70,6 +70,8 @@ def _meant(word: str) -> str:
     """Return what somebody may have meant who gave *word* for a command."""
     from difflib import get_close_matches
 
+    if word == "help":
+        return f"did you mean {program()} --help?"
     near = get_close_matches(word, COMMANDS, n=1)
     if near:
         return f"did you mean {near[0]}?"
@@ -105,6 +107,8 @@ def main(args: Sequence[str] | None = None) -> None:
         if "--json" in (sys.argv[1:] if args is None else args):
             print_json({"error": {"status": status, "messages": str(error).split("\n")}})
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name == "--dry-run":
+            error.message += f" `{program()} plan` shows what a run would do."
         error.show()
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):

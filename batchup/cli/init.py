@@ -91,10 +91,8 @@ def init(folder: Path, *, target: Path | None, force: bool, output: Output) -> i
         )
     holdings = _look(folder, target, job)
     if not any(holdings.formats.values()) and holdings.is_all:
-        left = ", ".join(f"{number:,} {reason}" for reason, number in holdings.skipped.most_common())
-        raise _refusal(
-            folder, f"there is no image or video in it{f' ({left})' if left else ''}; nothing was written"
-        )
+        left = _left(holdings)
+        raise _refusal(folder, f"there is no image or video in it{left}; nothing was written")
     text = "\n".join(_manifest(folder, target, job, holdings)) + "\n"
     _checked(text, folder, target)
     _write(target, text, replace=force)
@@ -104,6 +102,15 @@ def init(folder: Path, *, target: Path | None, force: bool, output: Output) -> i
         for line in _told(folder, target, holdings):
             click.echo(line)
     return 0
+
+
+def _left(holdings: Holdings) -> str:
+    """Return what there is in a folder without images and videos, in brackets; empty if there is nothing."""
+    from batchup.inputs.left import NO_MEDIA
+
+    words = {NO_MEDIA: "of other kinds"}
+    left = ", ".join(f"{number:,} {words.get(why, why)}" for why, number in holdings.skipped.most_common())
+    return f" ({left})" if left else ""
 
 
 def job_name(name: str) -> str:

@@ -103,7 +103,10 @@ def test_a_manifest_that_is_there_is_never_replaced_unasked(call, here):
     ("make", "message"),
     [
         (lambda folder: folder.mkdir(), "there is no image or video in it; nothing was written"),
-        (lambda folder: (folder.mkdir(), (folder / "a.txt").write_text("hi")), "(1 no image or video)"),
+        (
+            lambda folder: (folder.mkdir(), (folder / "a.txt").write_text("hi")),
+            "there is no image or video in it (1 of other kinds)",
+        ),
         (lambda _: None, "there is no such folder"),
         (lambda folder: folder.write_text(""), "this is a file"),
     ],

@@ -57,9 +57,10 @@ def test_the_root_help_keeps_its_examples_on_lines_of_their_own():
         ("holiday.yaml", "did you mean batchup run holiday.yaml?"),
         ("not there.yml", "did you mean batchup run 'not there.yml'?"),
         ("photos", "batchup init photos writes a manifest for this folder"),
+        ("help", "did you mean batchup --help?"),
         ("frobnicate", "there are run, plan, "),
     ],
-    ids=["manifest", "manifest that is not there", "folder", "nothing"],
+    ids=["manifest", "manifest that is not there", "folder", "help", "nothing"],
 )
 def test_what_is_no_command_but_stands_for_one_is_told_with_it(call, tmp_path, monkeypatch, word, hint):
     monkeypatch.chdir(tmp_path)
@@ -70,6 +71,13 @@ def test_what_is_no_command_but_stands_for_one_is_told_with_it(call, tmp_path, m
 
     assert (status, out) == (2, "")
     assert hint.replace("batchup", program()) in err
+
+
+def test_whoever_asks_for_a_dry_run_is_told_of_the_plan(call):
+    status, out, err = call("run", "holiday.yaml", "--dry-run")
+
+    assert (status, out) == (2, "")
+    assert f"`{program()} plan` shows what a run would do" in err
 
 
 @pytest.mark.parametrize(
