@@ -107,9 +107,9 @@ def main(args: Sequence[str] | None = None) -> None:
         if "--json" in (sys.argv[1:] if args is None else args):
             print_json({"error": {"status": status, "messages": str(error).split("\n")}})
     except click.ClickException as error:
-        if isinstance(error, click.NoSuchOption) and error.option_name == "--dry-run":
-            error.message += f" `{program()} plan` shows what a run would do."
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name == "--dry-run":
+            click.echo(f"`{program()} plan` shows what a run would do.", err=True)
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
