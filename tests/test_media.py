@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from batchup.errors import RejectedError
 from batchup.media import open_image, probe, sniff, verify
+from batchup.providers.local.picture import chunks
 from batchup.source import Media, Size
 
 SIDEWAYS = 6
@@ -267,6 +268,18 @@ def test_a_png_whose_second_half_is_zeros_is_found_though_it_decodes(tmp_path):
 
     with pytest.raises(RejectedError, match="the image is damaged"):
         verify(path)
+
+
+def test_what_a_program_left_behind_the_end_of_a_png_is_no_damage(tmp_path):
+    path = saved(tmp_path / "a.png", picture(size=(200, 150)))
+    whole = path.read_bytes()
+    # As screenshot programs did that cut a picture and wrote it over the larger one.
+    torn = struct.pack(">I", 8) + b"IDAT" + bytes(12)
+    path.write_bytes(whole + torn)
+
+    assert verify(path) == probe(path)
+    with path.open("rb") as file:
+        assert [name for name, _ in chunks.png(file)][-1] == b"IEND"
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png"])

@@ -86,6 +86,10 @@ def png_is_sound(file: BinaryIO) -> bool:
     file.seek(8)
     while len(chunk := file.read(8)) == 8:  # noqa: PLR2004 - length and kind
         length, kind = struct.unpack(">I4s", chunk)
+        if (
+            kind == b"IEND"
+        ):  # what programs leave behind it, as of a picture that was larger before, is no picture
+            return True
         if kind not in {b"IDAT", b"fdAT"}:
             file.seek(length + 4, SEEK_CUR)
             continue

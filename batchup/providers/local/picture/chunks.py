@@ -13,7 +13,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def png(file: BinaryIO, *, wanted: frozenset[bytes] | None = None) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and contents of a PNG's chunks; ends at a cut.
+    """Yield name and contents of a PNG's chunks up to its end, whatever follows it, or up to a cut.
 
     Args:
         file: Read from its start.
@@ -29,6 +29,8 @@ def png(file: BinaryIO, *, wanted: frozenset[bytes] | None = None) -> Iterator[t
             yield name, data
         else:
             file.seek(length, SEEK_CUR)
+        if name == b"IEND":
+            return
         file.seek(4, SEEK_CUR)
 
 
