@@ -85,6 +85,13 @@ async def fal_of(monkeypatch, *scripts: Script, clock: Clock | None = None, **se
         assert fal.record.disorderly == 0
 
 
+async def until(true, timeout_s=20.0) -> None:
+    """Return when *true* says so, of what another process does; a test that waits longer fails."""
+    with anyio.fail_after(timeout_s):
+        while not true():  # noqa: ASYNC110 - another process gets there
+            await anyio.sleep(0.005)
+
+
 def paid_once(fal: Fal) -> bool:
     """Return whether nothing was billed twice."""
     return set(fal.inputs_billed.values()) <= {1}

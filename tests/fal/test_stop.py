@@ -6,23 +6,16 @@ import signal
 import subprocess
 from collections import Counter
 
-import anyio
 import pytest
 from anyio import to_thread
 
 from batchup.rehearsal import Delay, Script, rough
-from tests.fal.job import MODEL, Job, fal_of, forgive, paid_once
+from tests.fal.job import MODEL, Job, fal_of, forgive, paid_once, until
 from tests.library import kill, size, start
 
 
 async def in_thread(call, *args):
     return await to_thread.run_sync(call, *args)
-
-
-async def until(true, timeout_s=20.0):
-    with anyio.fail_after(timeout_s):
-        while not true():  # noqa: ASYNC110 - another process gets there
-            await anyio.sleep(0.005)
 
 
 async def test_the_first_signal_collects_what_is_in_flight_and_submits_nothing_more(tmp_path, monkeypatch):
