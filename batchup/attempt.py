@@ -34,7 +34,7 @@ from batchup.workplace import Workplace, unchanged
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Brings steps to an end.
+    """Brings steps to an end. Whatever an error means for a task is recorded, and none is raised.
 
     Attributes:
         provider: Does the work.

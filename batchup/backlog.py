@@ -20,7 +20,14 @@ Numbered = tuple[int, Step]
 
 
 class _Queue:
-    """The steps of one model that wait, and how many are under way. Changes all the time."""
+    """The steps of one model that wait, and how many are under way. Changes all the time.
+
+    Attributes:
+        most: Steps under way at most.
+        busy: Steps under way.
+        dear: Passed over because of their price, as a heap: price, place in the plan, a number of their own, step.
+        late: Passed over because they would not end before the window closes, in order.
+    """
 
     __slots__ = ("_next", "_steps", "busy", "dear", "late", "model", "most")
 

@@ -101,7 +101,7 @@ class Budget:
         return Fit.YES
 
     def claim(self, task: Task) -> Fit:
-        """Claim a task's price before it is begun, if it is covered."""
+        """Claim a task's price before it is begun, if it is covered. Once, until it is dropped or reserved."""
         fit = self.fit(task)
         if fit is Fit.YES:
             self._claim(task)

@@ -35,7 +35,14 @@ from batchup.workplace import Watcher
 
 @dataclass
 class Execution:
-    """One run with everything it needs."""
+    """One run with everything it needs. :meth:`execute` is called once.
+
+    Attributes:
+        agreed_usd: What a person has agreed to spend on the whole job, this run and earlier ones together.
+        scribe: Writes a sidecar beside each output; None where nobody asks for them.
+        fatal: What made further work useless; None as long as nothing did.
+        window_left: Whether steps were left because the window had closed.
+    """
 
     session: Session
     history: History
@@ -49,9 +56,9 @@ class Execution:
     window_left: bool = False
 
     async def execute(self) -> Outcome:
-        """Run the plan to its end, or to where something stops it."""
+        """Run the plan to its end, or to where something stops it; a FatalError does, and is told by the outcome."""
         started_s = self.session.clock.now_s()
-        await self._guarded(self._all)
+        await self._guarded(self._begin)
         elapsed_s = round(self.session.clock.now_s() - started_s, 1)
         await self._guarded(
             lambda: self.recorder.record(
@@ -78,7 +85,8 @@ class Execution:
                 raise
             self.stop(one)
 
-    async def _all(self) -> None:
+    async def _begin(self) -> None:
+        """Record what is to be done, tidy up after earlier runs, and do it."""
         await self.recorder.record_all(self._opening())
         if self.session.options.stands_for is None:
             index.remember(
@@ -116,6 +124,7 @@ class Execution:
         self.session.shutdown.drain()
 
     def _why(self) -> str | None:
+        """Return why the run ends early, as :attr:`Summary.stopped`; None where it does not."""
         if self.fatal is not None:
             return self.fatal.stopped
         if self.session.shutdown.draining:
@@ -165,6 +174,7 @@ class Execution:
             group.cancel_scope.cancel()
 
     async def _run_lanes(self) -> None:
+        """Run all lanes at once, while a person may look on and steer."""
         session = self.session
         flying = InFlight(session.reporter, session.clock)
         means = self._means(flying)

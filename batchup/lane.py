@@ -32,6 +32,7 @@ class Lane:
 
     Attributes:
         name: Of the provider.
+        attempts: Bring one step to its end.
         workers: Tells how many steps at a time.
         slots: Bound what is under way at the provider.
         backlog: Of what is to be run, and fetched again.
@@ -49,7 +50,7 @@ class Lane:
     shutdown: Shutdown
 
     async def run(self) -> None:
-        """Bring all steps to an end, or as far as the run goes."""
+        """Bring all steps to an end, or as far as the run goes. To be called once."""
         # What is itself about to be written over is brought to safety first: names may change places.
         targets = {step.task.output for step in self._pick(Action.COPY)}
         threatened = (step for step in self._pick(Action.COPY) if step.other_output in targets)

@@ -21,7 +21,6 @@ from batchup.history import History
 from batchup.lane import Lane
 from batchup.limits import Slots
 from batchup.manifest import Manifest
-from batchup.manifest.sections import Limits
 from batchup.models import FAL, LOCAL, PROVIDERS
 from batchup.models.base import LocalModel
 from batchup.outage import Outage, Sources
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
     from batchup.transport import Transport
 
 MANY = 1_000_000
+"""As good as any number at once."""
+
 UPLOADS = 8
 DOWNLOADS = 8
 """Transfers at once: enough to keep the slots busy, few enough to leave the line to others."""
@@ -178,11 +179,9 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
 def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual: int) -> Lane:
     is_local = name == LOCAL
     most = means.concurrency or means.manifest.run.concurrency or slots_usual
+    caps = _caps(means, name)
     # Uploads run ahead of the paid slots, and downloads after them. Local tasks are bounded by their slots alone.
     ahead, after = (MANY, MANY) if is_local else (UPLOADS, DOWNLOADS)
-    # A cluster has more than one of each, and knows how many.
-    caps = {} if means.cluster else _homes(means, name)
-    caps |= {model: limit.concurrency for model, limit in _limits(means, name) if limit.concurrency}
     backlog = Backlog(
         means.plan.pick(Action.HEAL, name),
         {model: _numbered(means.plan, model) for model in means.plan.models_of(name)},
@@ -219,15 +218,18 @@ def _lane(means: Means, name: str, provider: Provider, place: Place, slots_usual
     )
 
 
-def _homes(means: Means, provider: str) -> dict[str, int]:
-    """Return the models that need a device for themselves, one task at a time: what waits takes no slot from others."""
-    found = {model: means.catalogue.find(model) for model in means.plan.models_of(provider)}
-    return {name: 1 for name, one in found.items() if isinstance(one, LocalModel) and one.home is not None}
-
-
-def _limits(means: Means, provider: str) -> Iterator[tuple[str, Limits]]:
-    mine = set(means.plan.models_of(provider))
-    return ((model, limit) for model, limit in means.manifest.run.limits.items() if model in mine)
+def _caps(means: Means, provider: str) -> dict[str, int]:
+    """Return how many tasks of a model may be under way at once, for those of a provider where that is bounded."""
+    caps: dict[str, int] = {}
+    for name in means.plan.models_of(provider):
+        limit, model = means.manifest.run.limits.get(name), means.catalogue.find(name)
+        if limit is not None and limit.concurrency:
+            caps[name] = limit.concurrency
+        elif not means.cluster and isinstance(model, LocalModel) and model.home is not None:
+            # It needs a device for itself: what waits for that takes no slot from others. A cluster has more than one
+            # of each, and knows how many.
+            caps[name] = 1
+    return caps
 
 
 def _numbered(plan: Plan, model: str) -> Iterator[Numbered]:

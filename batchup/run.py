@@ -36,7 +36,9 @@ async def run(
     Raises:
         ManifestError: Something is wrong that is known before the first task; nothing was written.
         LedgerError: The ledger is in use, damaged or some other file.
-        FatalError: The ledger's disk refuses.
+        FatalError: There is no account to work with, or the ledger's disk refuses: nothing was run. What comes up later
+            ends the run, and is told by the :class:`Outcome`.
+        Interrupted: A signal came before anything was run.
     """
     clock = clock or SystemClock()
     bell = Bell(clock)
@@ -63,7 +65,7 @@ async def run(
 
 
 async def _planned(session: Session) -> Outcome:
-    """Plan, ask, and run."""
+    """Plan, ask, and run what was agreed to."""
     planned = session.options.stands_for or session.manifest
     quote = Quote(
         planned,
@@ -91,7 +93,7 @@ async def _planned(session: Session) -> Outcome:
         scribe = Scribe(session.manifest, history, ledger.replay) if session.manifest.output.sidecar else None
         listeners = [session.reporter.heard, gate.circuits.heard, gate.budget.heard, session.messages.heard]
         listeners += [scribe.heard] if scribe else []
-        one = Execution(
+        execution = Execution(
             session,
             history,
             plan,
@@ -101,11 +103,11 @@ async def _planned(session: Session) -> Outcome:
             agreed_usd=max(history.agreed_usd, total_usd(plan, history)),
             scribe=scribe,
         )
-        return await one.execute()
+        return await execution.execute()
 
 
 def _gate(session: Session, history: History, catalogue: Catalogue) -> Gate:
-    """Return what the manifest's limits let through."""
+    """Return what holds every task against the limits of the manifest and of this run."""
     asked, options = session.manifest.run, session.options
     caps = Caps.of(session.manifest, options.budget_usd)
     return Gate(

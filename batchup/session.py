@@ -53,6 +53,7 @@ class Options:
     """What is asked of one run beside its manifest.
 
     Attributes:
+        choice: Which tasks are run, and how many of them.
         concurrency: Tasks at a time, instead of the manifest's.
         budget_usd: Cap in USD, instead of the manifest's.
         ignore_window: Whether work may start at any time.
@@ -98,7 +99,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a run has from its beginning: what is asked, and who hears of it."""
+    """What a run has from its beginning: what is asked, and who hears of it.
+
+    Attributes:
+        reporter: Shows it to whoever sits there.
+        bell: Rung when something may be begun that could not be before.
+        shutdown: How far the run was asked to end.
+        messages: Announce it to whoever does not.
+    """
 
     manifest: Manifest
     options: Options
