@@ -47,11 +47,16 @@ def priced(plan: Plan, coverage: Coverage) -> str:
     """Return what a plan costs, and how much of that the budgets let it spend, as a sentence."""
     unknown = f" and {count(plan.unpriced, 'task')} of unknown price" if plan.unpriced else ""
     whole = f"{count(plan.to_run, 'task')} to run for {format_usd(plan.to_pay_usd)}{unknown}"
+    return f"{whole}{reach(coverage)}."
+
+
+def reach(coverage: Coverage) -> str:
+    """Return how far the budgets reach, as the end of a sentence; empty where that is all the way."""
     if coverage.covers == coverage.of:
-        return f"{whole}."
+        return ""
     if not coverage.covers:
-        return f"{whole}; the budget covers none of them."
-    return f"{whole}; the budget covers {coverage.covers:,} of them, for {format_usd(coverage.usd)}."
+        return "; the budget covers none of them"
+    return f"; the budget covers {coverage.covers:,} of them, for {format_usd(coverage.usd)}"
 
 
 def _ask(plan: Plan, coverage: Coverage, again: str) -> bool:

@@ -16,8 +16,9 @@ from batchup.terminal import count, escape
 
 if TYPE_CHECKING:
     from batchup.approval import Approval
+    from batchup.coverage import Coverage
     from batchup.manifest import Manifest
-    from batchup.plan import Choice, Plan
+    from batchup.plan import Plan
     from batchup.run import Options, Outcome
 
 
@@ -53,11 +54,12 @@ def approved(
     """
     # One document is all that --json prints: that of the last run. Likewise one end is announced: the command's.
     outcome = attended.run(replace(options, announces=False), tells=not output.json)
-    choice = replace(options.choice, sample=None)
-    while (rest := _rest(manifest, outcome, choice)) is not None:
-        if not (yes or _asked(manifest, _words(rest), quiet=output.quiet)):
+    options = replace(options, choice=replace(options.choice, sample=None))
+    while (found := _rest(manifest, outcome, options)) is not None:
+        rest, coverage = found
+        if not (yes or _asked(manifest, _words(rest, coverage), quiet=output.quiet)):
             break
-        end = attended.run(replace(options, choice=choice), agrees=None if yes else _covers(rest))
+        end = attended.run(options, agrees=None if yes else _covers(rest))
         if end.summary is not None:
             return end
         click.echo("by now the rest is more than that", err=True)
@@ -82,11 +84,12 @@ def _is_over(outcome: "Outcome") -> bool:
     return outcome.summary is None or outcome.signum is not None or bool(outcome.fatal)
 
 
-def _rest(manifest: "Manifest", sample: "Outcome", choice: "Choice") -> "Plan | None":
-    """Return what a run would do now; None for nothing, and where the sample's end is the end of it."""
+def _rest(manifest: "Manifest", sample: "Outcome", options: "Options") -> "tuple[Plan, Coverage] | None":
+    """Return what a run would do now, and how far the budgets reach; None where nothing is to be run any more."""
     if _is_over(sample):
         return None
     from batchup.catalogue import Catalogue
+    from batchup.coverage import Caps, cover
     from batchup.history import History
     from batchup.ledger import open_view
     from batchup.survey import survey
@@ -95,18 +98,22 @@ def _rest(manifest: "Manifest", sample: "Outcome", choice: "Choice") -> "Plan | 
     with ticking(show=True) as tell, open_view(manifest.ledger_path) as view:
         history = History(view.read_line).read(view.replay(), reading(manifest.ledger_path, tell))
         catalogue = Catalogue(manifest, experience=history.experience)
-        rest = survey(manifest, history, choice, datetime.now(UTC), tell, catalogue=catalogue)
-        return rest if rest.to_run else None
+        rest = survey(manifest, history, options.choice, datetime.now(UTC), tell, catalogue=catalogue)
+        coverage = cover(rest, Caps.of(manifest, options.budget_usd), history, manifest.run.order)
+        return (rest, coverage) if rest.to_run else None
 
 
-def _words(rest: "Plan") -> str:
+def _words(rest: "Plan", coverage: "Coverage") -> str:
+    from batchup.cli.agree import reach
+
     price = format_usd(rest.to_pay_usd) if rest.to_pay_usd else "nothing"
     unknown = f" and {count(rest.unpriced, 'task')} of unknown price" if rest.unpriced else ""
     again = (
         f" (of these, {count(rest.again, 'input')} that {'is' if rest.again == 1 else 'are'} done would be paid for"
         f" again, for {format_usd(rest.again_usd)})"
     )
-    return f"The rest: {count(rest.to_run, 'task')} for {price}{unknown}{again if rest.again else ''}. Go on?"
+    whole = f"The rest: {count(rest.to_run, 'task')} for {price}{unknown}{again if rest.again else ''}"
+    return f"{whole}{reach(coverage)}. Go on?"
 
 
 def _asked(manifest: "Manifest", question: str, *, quiet: bool) -> bool:

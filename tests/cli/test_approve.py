@@ -94,6 +94,26 @@ async def test_the_price_of_the_rest_is_shown_and_asked_about_again_when_it_has_
     assert len(job.outputs()) == len(fal.accepted) == 4
 
 
+async def test_the_question_about_the_rest_says_what_the_budget_covers_of_it(tmp_path, monkeypatch):
+    job = Job(tmp_path, DEAR, photos=4)
+    monkeypatch.setenv("BROWSER", "true")
+    async with fal_of(monkeypatch):
+
+        def attend():
+            with Typist(
+                "run", job.file, "--sample", 1, "--approve", "--budget", "0.3 USD", cwd=tmp_path
+            ) as person:
+                person.until("Go on?")
+                person.type("y\n")
+                person.until(
+                    "The rest: 3 tasks for 0.24 USD; the budget covers 2 of them, for 0.16 USD. Go on? [y/N]"
+                )
+                person.type("n\n")
+                assert person.end() == 3
+
+        await to_thread.run_sync(attend)
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [("y\n", True), ("Yes\n", True), ("n\n", False), ("\n", False), ("what\n", False), ("\x04", False)],
