@@ -76,7 +76,7 @@ async def open_engine(wanted: Wanted) -> AsyncIterator[Engine]:
     try:
         async with _open_client(wanted) as (client, fence), anyio.create_task_group() as group:
             run = secrets.token_hex(6)
-            engine = Engine(client, fence, run, scratch)
+            engine = Engine(client, fence, run, scratch, wanted.tell)
             newcomers = _Newcomers(wanted, client, engine, run, scratch)
             group.start_soon(_watch, client, client.scheduler_comm, wanted.address)
             await newcomers.begin(group)

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from batchup.errors import SubmissionUnknown, TransientError
 
 CLEAR_S = 2.0
 """How long a worker may take to remove what it was brought."""
+
+LACKING = frozenset({"not_installed", "weights_changed", "weights_unusable", "no_device", "heic_unsupported"})
+"""Classes of failures that say what a machine has not got: another may have it."""
 
 LOST = 3
 """Workers that one errand may take down with it before it is told as failed."""
@@ -34,6 +38,7 @@ class Errand:
         scratch: Names of files that it may write meanwhile.
         kind: What it takes of a worker.
         label: What the worker must have beside.
+        needs: Tells means that a worker may lack, such as a network's weights, from those of other errands.
         account: Whether it needs the account's key.
         may_cost: Whether it may be paid once it has been claimed.
         tell: Hears how far it is, 0.0 to 1.0.
@@ -48,13 +53,15 @@ class Errand:
     memory_bytes: int = 0
     kind: Kind = "work"
     label: str = ""
+    needs: tuple[str, ...] = ()
     account: bool = False
     may_cost: bool = False
     tell: Callable[[float], None] | None = None
 
     def fits(self, member: Member) -> bool:
         """Return whether *member* may do it at all."""
-        return member.has_account or not self.account
+        has_label = not self.label or self.label in member.labels
+        return has_label and (member.has_account or not self.account)
 
 
 @dataclass(eq=False, slots=True)
@@ -76,7 +83,7 @@ class _Flight:
 class Engine:
     """Runs errands on the workers of one cluster. Made by :func:`batchup.cluster.connection.open_engine`."""
 
-    def __init__(self, client: Any, fence: str, run: str, scratch: Path) -> None:
+    def __init__(self, client: Any, fence: str, run: str, scratch: Path, tell: Callable[[str], None]) -> None:
         """Take what it works with.
 
         Args:
@@ -84,9 +91,11 @@ class Engine:
             fence: Name of its scheduler's fence.
             run: Name of this run, never used before.
             scratch: Folder for what workers write, on the disk of the outputs.
+            tell: Called with what a person wants to know.
         """
         self.members = Members()
         self._client, self._fence, self._run, self._scratch = client, fence, run, scratch
+        self._tell = tell
         self._flights: dict[str, _Flight] = {}
         self._count = 0
 
@@ -104,7 +113,7 @@ class Engine:
         while lost < LOST:
             # On the ledger it is under way already: nobody knows later that it was never sent.
             member = await self.members.take(
-                errand.kind, errand.label, errand.fits, waits=not errand.may_cost
+                errand.kind, errand.label, partial(self._fits, errand), waits=not errand.may_cost
             )
             self._count += 1
             attempt = f"{PREFIX}{self._run}-{self._count}"
@@ -142,6 +151,7 @@ class Engine:
             )
             outcome = await self._outcome(attempt, flight, errand)
             _check_disk(member, outcome, errand)
+            self._check_means(member, outcome, errand)
             value = outcome.get()
             for name, written, file in zip(errand.writes, call.writes, errand.writes.values(), strict=False):
                 await self._put(carriage, name, Path(written), file)
@@ -153,6 +163,31 @@ class Engine:
             if carriage is not None and member in self.members:
                 with anyio.move_on_after(CLEAR_S, shield=True):
                     await carriage.clear()
+
+    def _fits(self, errand: Errand, member: Member) -> bool:
+        """Return whether *member* may do an errand: one without the means for it only where all are."""
+        if not errand.fits(member):
+            return False
+        return errand.needs not in member.lacks or not self._is_met(errand)
+
+    def _is_met(self, errand: Errand) -> bool:
+        """Return whether any worker may have the means for an errand."""
+        return any(errand.fits(one) and errand.needs not in one.lacks for one in self.members)
+
+    def _check_means(self, member: Member, outcome: Outcome, errand: Errand) -> None:
+        """Tell what a worker has not got from what is wrong with a task.
+
+        Raises:
+            Lost: Another worker may have it.
+        """
+        if outcome.attributes.get("kind") not in LACKING or not errand.needs:
+            return
+        is_new = errand.needs not in member.lacks
+        member.lacks.add(errand.needs)
+        if self._is_met(errand):
+            if is_new:
+                self._tell(f"worker {member.address} gets no more of this work: {outcome.details[0]}")
+            raise Lost(begun=False, blameless=True)
 
     def _call(self, member: Member, attempt: str, errand: Errand) -> Call:
         away, written = Path(member.folder) / attempt, (*errand.writes, *errand.scratch)

@@ -33,6 +33,7 @@ class Member:
         has_account: Whether it uses the coordinator's account.
         folder: Where it keeps carried files.
         used: What it has to do, by kind and by label.
+        lacks: What it has turned out to have no means for, see :attr:`batchup.cluster.engine.Errand.needs`.
     """
 
     address: str
@@ -42,6 +43,7 @@ class Member:
     has_account: bool
     folder: str
     used: Counter[str] = field(default_factory=Counter)
+    lacks: set[tuple[str, ...]] = field(default_factory=set)
 
     def load(self, kind: Kind) -> float:
         """Return which part of its room is used."""

@@ -54,6 +54,13 @@ class ClusterPool(Pool):
                 writes={"output": Path(work.output)} if work else {},
                 memory_bytes=memory_bytes,
                 label=GPU if home and members.has_label(GPU) else "",
+                needs=_needs(function, work) if work else (),
                 tell=tell,
             )
         )
+
+
+def _needs(function: str, work: Work) -> tuple[str, ...]:
+    """Return what a worker may have no means for: the function's library, a network, a device, a format."""
+    given = (str(work.params.get(name, "")) for name in ("weights", "device"))
+    return (function, *given, Path(work.source).suffix.lower())

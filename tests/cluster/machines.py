@@ -4,6 +4,8 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,6 +31,21 @@ def cluster(folder: Path, workers=2, *, nanny=False, **environment: str):
     given = {**os.environ, **environment}
     with open_local(planned, workers, nanny=nanny, environment=given, scratch=folder) as processes:
         yield planned, processes
+
+
+@contextmanager
+def another_worker(folder: Path, planned: Layout, **environment: str):
+    """Run one more worker while the block lasts, in an environment of its own."""
+    command = [sys.executable, "-P", "-m", *planned.worker(), "--no-nanny", "--local-directory", str(folder)]
+    given = {**os.environ, **environment}
+    process = subprocess.Popen(
+        command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def worker_pid(nanny) -> int:
@@ -57,11 +74,11 @@ def job(folder: Path, address: str, text="params: {scale: 2}", **more) -> Path:
     return manifest(folder, run, **more)
 
 
-def wanted(folder: Path, planned: Layout, *models: str) -> Wanted:
+def wanted(folder: Path, planned: Layout, *models: str, tell=print) -> Wanted:
     """Return what a run of this process wants of a cluster."""
     manifest = load(job(folder, planned.address))
     return Wanted(
-        manifest, planned.address, frozenset(models or {"local/lanczos"}), os.environ, Shutdown(), print
+        manifest, planned.address, frozenset(models or {"local/lanczos"}), os.environ, Shutdown(), tell
     )
 
 

@@ -1,5 +1,6 @@
 """What becomes of an errand, whatever happens to its worker, to the scheduler, and to the run beside it."""
 
+import os
 from contextlib import asynccontextmanager
 
 import anyio
@@ -12,7 +13,7 @@ from batchup.errors import FatalError, ManifestError, NotSentError, RejectedErro
 from batchup.providers.base import Job, Request
 from batchup.source import Source
 from batchup.task import Task
-from tests.cluster.machines import cluster, wanted
+from tests.cluster.machines import another_worker, cluster, wanted
 from tests.plugins.conftest import acme_site, here  # noqa: F401 - pytest finds them here
 
 
@@ -127,3 +128,24 @@ async def test_what_a_plugins_provider_does_needs_nothing_of_a_worker(tmp_path, 
 
     async with opened(wanted(tmp_path, running, "acme/enlarge")) as engine:
         assert engine.members.slots
+
+
+async def test_what_one_worker_has_no_means_for_is_done_by_another_and_that_is_said(tmp_path, running):
+    (tmp_path / "lent.py").write_text("def seven(_):\n    return 7\n")
+    errand = Errand("pool", "lent:seven", lambda _places: ({}, ""), needs=("lent:seven",))
+    told = []
+    async with opened(wanted(tmp_path, running, tell=told.append)) as engine:
+        for _ in range(2):
+            with pytest.raises(RejectedError, match="it needs lent, which is not installed here"):
+                await engine.do(errand)
+        with another_worker(
+            tmp_path / "worker", running, PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+        ):
+            while len(engine.members) < 2:  # noqa: ASYNC110 - another process gets there
+                await anyio.sleep(0.01)
+            next(iter(engine.members)).lacks.clear()
+
+            found = [await engine.do(errand) for _ in range(3)]
+
+    assert found == [7, 7, 7]
+    assert sum("gets no more of this work: it needs lent" in line for line in told) == 1

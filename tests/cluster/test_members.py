@@ -90,7 +90,7 @@ async def test_who_waits_is_served_by_a_worker_that_comes(kind):
 
 
 def test_slots_follow_the_workers_until_somebody_sets_another_number(tmp_path):
-    engine, slots = Engine(None, "fence", "run", tmp_path), Slots(1, SystemClock())
+    engine, slots = Engine(None, "fence", "run", tmp_path, print), Slots(1, SystemClock())
     Spread(engine, History()).follow(slots)
 
     engine.members.came(member("a", slots=2))

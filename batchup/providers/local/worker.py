@@ -44,6 +44,9 @@ NICENESS = 5
 OOM_SCORE = 500
 """Of 1000: above anything that the user runs, below what the system marks as expendable."""
 TELL_EVERY_S = 0.1
+
+NOT_INSTALLED = "not_installed"
+"""Class of the failure of a function whose module is not there."""
 PR_SET_PDEATHSIG = 1
 """Source: linux/prctl.h."""
 
@@ -175,6 +178,9 @@ def _answer(request: Request, tell: Callable[[float], None]) -> Answer:
         return Raised(
             "needs more memory than there is: lower the scale or run.concurrency", "out_of_memory", again=True
         )
+    except ModuleNotFoundError as error:  # about this machine, and not about the file
+        message = f"it needs {error.name}, which is not installed here"
+        return Raised(message, NOT_INSTALLED, again=False, traceback=traceback.format_exc())
     # Whatever else a library raises, and be it SystemExit, is about this file. The process goes on.
     except (Exception, SystemExit) as error:  # noqa: BLE001 - see above; the parent tells it with its traceback
         if isinstance(error, OSError) and error.errno is not None:
