@@ -58,6 +58,25 @@ def row(head: str, text: str) -> str:
     return f"  {head:<9} {escape(text)}"
 
 
+def prose(head: str, text: str) -> str:
+    """Return such a line of a summary for words: on a terminal it goes on below its own beginning, not below *head*.
+
+    Nothing that is to be copied, as a command, may be told so. Blanks before *text* set it in further.
+    """
+    line, room = row(head, text), columns()
+    begin = len(row(head, "")) + len(text) - len(text.lstrip())
+    if room is None or display_width(line) < room:
+        return line
+    lines = [line[:begin]]
+    for word in line[begin:].split():
+        is_first = len(lines[-1]) == begin
+        if is_first or display_width(f"{lines[-1]} {word}") < room:
+            lines[-1] += word if is_first else f" {word}"
+        else:
+            lines.append(" " * begin + word)
+    return "\n".join(lines)
+
+
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str], columns: int | None) -> list[str]:
     """Return lines that fit into *columns*, None for any number; what is too long loses its middle.
 

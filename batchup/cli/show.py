@@ -10,7 +10,7 @@ from batchup.manifest import Manifest
 from batchup.manifest.quantities import format_duration, format_usd
 from batchup.plan import Plan
 from batchup.summary import Summary
-from batchup.terminal import count, program, row
+from batchup.terminal import count, program, prose, row
 
 STOPPED = {
     "budget": "stopped by the budget",
@@ -40,26 +40,26 @@ def summary_lines(
     took = f"in {format_duration(summary.elapsed_s)}"
     yield _headline(summary, now or ("nothing to do" if idle else took))
     for reason, number in summary.skipped.items():
-        yield row("skipped", f"{number:,}  {reason}")
+        yield prose("skipped", f"{number:,}  {reason}")
     for kind, number in summary.failures.items():
-        yield row("failed", f"{number:,}  {kind}")
+        yield prose("failed", f"{number:,}  {kind}")
     for failure in summary.failed:
-        yield row("", f"   {failure.input}: {failure.message}")
+        yield prose("", f"   {failure.input}: {failure.message}")
     if tasks.failed > len(summary.failed):
         yield row(
             "",
             f"   and {tasks.failed - len(summary.failed):,} more; {program()} ledger export {_file(manifest)} has all",
         )
     if summary.cost_usd.charged or summary.cost_usd.estimated:
-        yield row("cost", _cost(summary))
+        yield prose("cost", _cost(summary))
     if plan is not None and plan.unpriced and summary.stopped == "budget":
         unknown = count(plan.unpriced, "task")
-        yield row(
+        yield prose(
             "price",
             f"unknown beforehand for {unknown}: not begun under a budget; prices: in the manifest tells it",
         )
     if plan is not None and plan.orphaned:
-        yield row("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
+        yield prose("orphaned", f"{plan.orphaned:,}  no longer made by the manifest; their outputs stay")
     yield row("outputs", _place(manifest.output_dir))
     yield row("ledger", _place(manifest.ledger_path))
     if now.startswith("running") or not advice:

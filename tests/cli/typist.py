@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+import termios
 import time
 from pathlib import Path
 from select import select
@@ -20,11 +21,14 @@ class Typist:
         shown: All that has appeared so far.
     """
 
-    def __init__(self, *args: object, cwd: Path, **more) -> None:
+    def __init__(self, *args: object, cwd: Path, columns: int = 100, **more) -> None:
         self.shown, self._seen = "", 0
         self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, columns))
+        # What these say would count for more than the terminal itself.
+        env = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         self._process = subprocess.Popen(
-            [*BATCHUP, *map(str, args)], cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, **more
+            [*BATCHUP, *map(str, args)], cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=env, **more
         )
         os.close(theirs)
 
