@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from batchup.budget import Price
 from batchup.history import History
 from batchup.manifest import Manifest
 from batchup.order import jumps
@@ -99,9 +98,7 @@ class Coverage:
     usd: Decimal = Decimal(0)
 
 
-def cover(
-    plan: Plan, caps: Caps, history: History, order: str, price: Price = lambda task: task.cost_usd
-) -> Coverage:
+def cover(plan: Plan, caps: Caps, history: History, order: str) -> Coverage:
     """Return which tasks of *plan* the caps cover: as the run decides it, if each is charged what is expected.
 
     Args:
@@ -109,7 +106,6 @@ def cover(
         caps: On all that the job costs.
         history: What has been charged and is reserved.
         order: ``run.order``: where a small or cheap task goes first, one that fits goes ahead of one that does not.
-        price: Of a task.
     """
     if caps.run_usd is None and not caps.models_usd:
         return Coverage(covers=plan.to_run, of=plan.to_run, usd=plan.to_pay_usd)
@@ -125,9 +121,9 @@ def cover(
 
     for number in plan.places(Action.RUN):
         step = plan.steps[number]
-        usd = price(step.task)
-        if not purse.take(step.task.model, usd):
-            wait(number, step, UNPRICED if usd is None else WAITS)
+        task = step.task
+        if not purse.take(task.model, task.cost_usd):
+            wait(number, step, UNPRICED if task.cost_usd is None else WAITS)
     for number in plan.places(Action.FOLLOW) if ids else ():
         step = plan.steps[number]
         if step.other in ids:

@@ -37,13 +37,13 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, os.path.expanduser(text))  # noqa: PTH111 - Path would drop a trailing slash and ./
 
 
-def absolute(text: str, folder: Path, environ: Mapping[str, str] = os.environ) -> Path:
+def absolute(text: str, folder: Path) -> Path:
     """Return *text* expanded, relative to *folder*, without ``.`` and ``..``. The disk is not asked.
 
     Raises:
         ValueError: As :func:`expand`.
     """
-    return Path(os.path.normpath(folder / expand(text, environ)))
+    return Path(os.path.normpath(folder / expand(text, os.environ)))
 
 
 def faults(document: Document) -> Iterator[Fault]:

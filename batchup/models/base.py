@@ -72,13 +72,12 @@ class Model(Protocol):
     def refuse(self, params: Any, media: Media) -> str | None:
         """Return why this input cannot be taken, as a person would say it; None if it can."""
 
-    def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:
+    def price_usd(self, params: Any, media: Media | None) -> Decimal | None:
         """Return the estimated price of one task in USD; None where it cannot be known beforehand.
 
         Args:
             params: An instance of :attr:`params`.
             media: The input, None for a URL that nobody has read yet.
-            unit_usd: Price of one unit, in place of the one that was read.
         """
 
     @property
@@ -122,7 +121,7 @@ class LocalModel:
         """See :meth:`Model.refuse`."""
         return self.refusal(params, media)
 
-    def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:  # noqa: ARG002 - it costs nothing
+    def price_usd(self, params: Any, media: Media | None) -> Decimal | None:  # noqa: ARG002 - it costs nothing
         """Nothing."""
         return Decimal(0)
 
@@ -172,9 +171,9 @@ class PricedModel:
         """Return how many units of its price one task is; None where it cannot be known beforehand."""
         return self._units(params, media, self.size(params, media) if media else None)
 
-    def price_usd(self, params: Any, media: Media | None, unit_usd: Decimal | None = None) -> Decimal | None:
+    def price_usd(self, params: Any, media: Media | None) -> Decimal | None:
         """See :meth:`Model.price_usd`."""
-        usd = self._usd(self.units(params, media), unit_usd)
+        usd = self._usd(self.units(params, media))
         size = self.size(params, media) if self.learned is not None and media is not None else None
         if self.learned is None or media is None or size is None or not usd:
             return usd
@@ -191,7 +190,6 @@ class PricedModel:
         media: Media | None,
         size: Size | None,
         billable_units: Decimal | None = None,
-        unit_usd: Decimal | None = None,
     ) -> Decimal | None:
         """Return what was really billed in USD; None where neither the provider nor the output tells.
 
@@ -200,11 +198,10 @@ class PricedModel:
             media: The input; for a URL the output, which lasts as long.
             size: Of the output.
             billable_units: What the provider says it billed.
-            unit_usd: Price of one unit, in place of the one that was read.
         """
         if billable_units is not None:
-            return self._usd(billable_units, unit_usd)
-        return self._usd(self._units(params, media, size), unit_usd)
+            return self._usd(billable_units)
+        return self._usd(self._units(params, media, size))
 
     def repriced(self, usd: Decimal, per: Per | None = None) -> Self:
         """Return the same model at another price.
@@ -233,8 +230,8 @@ class PricedModel:
     def _quantity(self) -> Quantity | None:
         return self.quantity or (FLAT[self.kind][self.price.per] if self.price else None)
 
-    def _usd(self, units: Decimal | None, unit_usd: Decimal | None) -> Decimal | None:
-        usd = unit_usd if unit_usd is not None else self.price.usd if self.price else None
+    def _usd(self, units: Decimal | None) -> Decimal | None:
+        usd = self.price.usd if self.price else None
         # What is free is free, however much of it there is.
         return usd if usd == 0 else usd * units if usd is not None and units is not None else None
 

@@ -12,6 +12,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 KIND = "model_error"
+_LONGEST = 200
 
 
 def cautious(model: Any, origin: object) -> Any:
@@ -49,7 +50,7 @@ def cautious(model: Any, origin: object) -> Any:
     return wary
 
 
-def told(error: BaseException, longest: int = 200) -> str:
+def told(error: BaseException) -> str:
     """Return an exception on one line."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

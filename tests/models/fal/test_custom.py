@@ -101,10 +101,9 @@ def test_without_a_factor_a_price_per_megapixel_says_nothing_beforehand_but_does
     assert one.charged_usd(params(), photo(), Size(2000, 1000)) == usd("0.06")
 
 
-def test_without_a_price_fal_still_tells_what_was_billed_at_a_live_price():
+def test_without_a_price_nobody_knows_what_was_billed_until_one_is_stated():
     one = model(price=None)
 
-    assert one.charged_usd(params(), photo(), Size(9, 9), usd("3"), usd("0.02")) == usd("0.06")
     assert one.charged_usd(params(), photo(), Size(9, 9), usd("3")) is None
     assert one.price_note == "unknown"
     assert one.repriced(usd("0.04")).price_usd(params(), photo()) == usd("0.04")

@@ -108,10 +108,10 @@ def test_another_price_of_the_unit_takes_the_place_of_the_one_that_was_read(name
     model, media = MODELS[name], photo() if name in IMAGES else video()
     chosen = params(name)
 
-    live = model.price_usd(chosen, media, usd("0.5"))
+    live = model.repriced(usd("0.5"))
 
-    assert live == model.units(chosen, media) * usd("0.5")
-    assert model.price_usd(chosen, media, Decimal(0)) == 0
+    assert live.price_usd(chosen, media) == model.units(chosen, media) * usd("0.5")
+    assert model.repriced(Decimal(0)).price_usd(chosen, media) == 0
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,9 @@ def test_another_price_of_the_unit_takes_the_place_of_the_one_that_was_read(name
 )
 def test_what_fal_says_it_billed_is_what_was_charged(name, billable, unit, expected):
     name = f"fal/{name}"
+    model = MODELS[name].repriced(usd(unit)) if unit else MODELS[name]
 
-    charged = MODELS[name].charged_usd(
-        params(name), None, Size(9, 9), usd(billable), usd(unit) if unit else None
-    )
+    charged = model.charged_usd(params(name), None, Size(9, 9), usd(billable))
 
     assert charged == usd(expected)
 
@@ -180,14 +179,6 @@ def test_a_manifest_may_state_another_price(name, stated, media, expected):
 
     assert model.price_usd(params(name), media) == usd(expected)
     assert model.price_note.endswith(", from the manifest")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_live_price_has_the_unit_of_the_one_that_was_read(name):
-    media = photo() if name in IMAGES else video()
-    model = MODELS[name].repriced(usd("0.25"))
-
-    assert model.price_usd(params(name), media) == MODELS[name].price_usd(params(name), media, usd("0.25"))
 
 
 READ = price_of("fal/crystal").read
