@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchup.manifest import Manifest
     from batchup.plan import Plan
     from batchup.run import Outcome
+    from batchup.watch import Wishes
 
 UNITS = ("systemd", "launchd")
 LEAST_POLL_S = 1.0
@@ -85,41 +86,28 @@ def watch(
     if unit is not None:
         click.echo(_unit(unit, manifest), nl=False)
         return 0
-    return _watched(
-        manifest,
-        (settle_s, poll_s),
-        (concurrency, budget_usd, ignore_window),
-        yes=yes,
-        allow_programs=allow_programs,
-        output=output,
-    )
-
-
-def _watched(
-    file: Path,
-    times: tuple[float, float | None],
-    limits: "tuple[int | None, Decimal | None, bool]",
-    *,
-    yes: bool,
-    allow_programs: bool,
-    output: Output,
-) -> int:
-    """Watch until a signal comes."""
-    import anyio
-
-    from batchup.cli.agree import agrees
     from batchup.cli.programs import check_program
-    from batchup.clock import SystemClock
+    from batchup.manifest import load
+    from batchup.run import Options
+    from batchup.watch import Wishes
+
+    check_program(load(manifest), allow=allow_programs)
+    options = Options(concurrency=concurrency, budget_usd=budget_usd, ignore_window=ignore_window)
+    asks = _asker(manifest, budget_usd, yes=yes) if _is_attended() else None
+    wishes = Wishes(settle_s, poll_s, yes, options, asks)
+    return _watched(manifest, wishes, output, allow_programs=allow_programs)
+
+
+def _is_attended() -> bool:
+    """Return whether a person sits there."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _asker(file: Path, budget_usd: "Decimal | None", *, yes: bool) -> "Callable[[Plan, History], bool]":
+    """Return what asks a person before anything is run."""
+    from batchup.cli.agree import agrees
     from batchup.coverage import Caps, cover
     from batchup.manifest import load
-    from batchup.progress import Progress
-    from batchup.run import Options
-    from batchup.watch import AlarmError, Wishes, open_alarm, watched_alone
-    from batchup.watch import watch as watch_manifest
-    from batchup.watch.loop import Ears
-
-    (settle_s, poll_s), (concurrency, budget_usd, ignore_window) = times, limits
-    check_program(load(file), allow=allow_programs)
 
     def ask(plan: "Plan", history: "History") -> bool:
         def covered() -> "Coverage":
@@ -128,23 +116,28 @@ def _watched(
 
         return agrees(plan, history, covered, yes=yes)
 
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    wishes = Wishes(
-        settle_s,
-        poll_s,
-        yes,
-        Options(concurrency=concurrency, budget_usd=budget_usd, ignore_window=ignore_window),
-        ask if is_terminal else None,
-    )
+    return ask
+
+
+def _watched(file: Path, wishes: "Wishes", output: Output, *, allow_programs: bool) -> int:
+    """Watch until a signal comes."""
+    import anyio
+
+    from batchup.clock import SystemClock
+    from batchup.progress import Progress
+    from batchup.watch import AlarmError, open_alarm, watched_alone
+    from batchup.watch import watch as watch_manifest
+    from batchup.watch.loop import Ears
+
     last: list[Outcome] = []
     ears = Ears(
-        lambda: Progress(show=not output.quiet and is_terminal, color=output.color),
+        lambda: Progress(show=not output.quiet and _is_attended(), color=output.color),
         complain,
         _shower(output, last, allow_programs=allow_programs),
     )
 
     async def execute() -> int:
-        async with open_alarm(ears.tell, listens=poll_s is None) as alarm:
+        async with open_alarm(ears.tell, listens=wishes.poll_s is None) as alarm:
             if not output.quiet:
                 click.echo(escape(f"watching the inputs of {file}; Ctrl-C ends it"), err=True)
             return await watch_manifest(file, wishes, ears, alarm, SystemClock())
@@ -192,7 +185,8 @@ def _unit(kind: str, file: Path) -> str:
 
     job = load(file)
     given = click.get_current_context().params
-    command = [sys.executable, "-m", "batchup", "watch", os.path.realpath(file)]
+    # -P: the manifest's folder, where it is run, may hold a file called json.py.
+    command = [sys.executable, "-P", "-m", "batchup", "watch", os.path.realpath(file)]
     for name in ("settle", "poll", "concurrency", "budget"):
         if given[name] is not None:
             command += [f"--{name}", str(given[name])]

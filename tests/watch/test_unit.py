@@ -1,5 +1,6 @@
 """What `batchup watch --unit` prints is taken by those whom it is for."""
 
+import os
 import plistlib
 import re
 import shutil
@@ -39,9 +40,9 @@ def test_a_systemd_unit_starts_this_python_on_this_manifest(file):
 
     found = settings(said)
     command = words(found["ExecStart"])
-    assert command[:4] == [sys.executable, "-m", "batchup", "watch"]
-    assert command[4] == str(file)
-    assert command[5:] == ["--settle", "10s", "--poll", "1min", "--yes"]
+    assert command[:5] == [sys.executable, "-P", "-m", "batchup", "watch"]
+    assert command[5] == str(file)
+    assert command[6:] == ["--settle", "10s", "--poll", "1min", "--yes"]
     assert found["WorkingDirectory"].replace("%%", "%") == str(file.parent)
     assert "FAL_KEY" not in found.get("Environment", "")
 
@@ -52,17 +53,21 @@ def test_systemd_finds_nothing_wrong_with_its_unit(file, tmp_path):
     unit.write_text(batchup("watch", file, "--unit", "systemd", cwd=file.parent).stdout)
 
     done = subprocess.run(
-        ["systemd-analyze", "--user", "verify", str(unit)], capture_output=True, text=True, check=False
+        ["systemd-analyze", "--user", "verify", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},  # without one it looks at nothing
     )
 
-    assert unit.name not in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_launchd_file_is_a_property_list_of_the_same_command(file):
     said = batchup("watch", file, "--unit", "launchd", cwd=file.parent).stdout
 
     found = plistlib.loads(said.encode())
-    assert found["ProgramArguments"][:5] == [sys.executable, "-m", "batchup", "watch", str(file)]
+    assert found["ProgramArguments"][:6] == [sys.executable, "-P", "-m", "batchup", "watch", str(file)]
     assert (found["Label"], found["WorkingDirectory"]) == ("batchup.holiday", str(file.parent))
     assert found["RunAtLoad"] is True
 
