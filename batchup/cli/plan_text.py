@@ -108,27 +108,37 @@ def _table(plan: Plan, numbers: Sequence[int], history: History, outlook: Outloo
     ]
     left_out = {head for head in ("model", "time") if len({row[heads.index(head)] for row in rows}) == 1}
     if room is not None and room < WIDE:
-        left_out |= _spared(rows, heads)
+        left_out |= _spared(rows, heads, left_out, room)
     kept = [place for place, head in enumerate(heads) if head not in left_out]
     heads, rows = [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
     return table(rows if room is None else _curt(rows, heads, room), heads, room)
 
 
-def _spared(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> set[str]:
-    """Return the columns that give way to names on a small screen: the totals below tell what they would."""
+def _spared(rows: Sequence[Sequence[str]], heads: Sequence[str], left_out: set[str], room: int) -> set[str]:
+    """Return the columns that give way to names on a small screen, as few as will do: the totals tell of them."""
+    widths = dict(zip(heads, _widths(rows, heads), strict=True))
     is_free = {row[heads.index("price")] for row in rows} <= {"", "free"}
-    return {"output", "time"} | ({"price"} if is_free else set())
+    little = {"time"} | ({"price"} if is_free else set())
+    for spared in (set[str](), little):
+        kept = [width for head, width in widths.items() if head not in left_out | spared]
+        if sum(kept) + 2 * (len(kept) - 1) <= room:
+            return spared
+    return little | {"output"}
+
+
+def _widths(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> list[int]:
+    cells = [[escape(cell) for cell in row] for row in rows]
+    return [max(map(display_width, column)) for column in zip(heads, *cells, strict=True)]
 
 
 def _curt(rows: Sequence[Sequence[str]], heads: Sequence[str], room: int) -> list[list[str]]:
     """Return *rows* with reasons that take no more than two fifths of *room* columns, if names need the rest."""
-    cells = [[escape(cell) for cell in row] for row in rows]
-    widths = [max(map(display_width, column)) for column in zip(heads, *cells, strict=True)]
-    what = heads.index("what")
+    widths, what = _widths(rows, heads), heads.index("what")
     others = sum(widths) - widths[what] + 2 * (len(heads) - 1)
     most = max(room * 2 // 5, room - others)
     return [
-        [shorten(cell, most) if place == what else cell for place, cell in enumerate(row)] for row in cells
+        [shorten(escape(cell), most) if place == what else cell for place, cell in enumerate(row)]
+        for row in rows
     ]
 
 

@@ -250,6 +250,17 @@ def test_names_keep_the_room_of_a_small_terminal_whatever_else_is_known(tmp_path
     assert "same contents" in table[-1]
 
 
+def test_short_names_leave_a_small_terminal_room_for_everything(job, monkeypatch):
+    job.photo("a.png")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert job.text().splitlines()[:2] == [
+        "input         output  what  price",
+        "photos/a.png  a.png   new   0.080 USD",
+    ]
+
+
 def test_a_reason_is_told_whole_where_names_leave_it_room(job, monkeypatch):
     job.photo("a.png")
     job.remember(a=(submitting, failed("content_policy_violation")))
