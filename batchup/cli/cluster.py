@@ -111,7 +111,8 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
                 given = "".join(
                     f"{name}={shlex.quote(value)} " for name, value in _environment(layout).items()
                 )
-                click.echo(f"{workers} workers are ready. In another terminal, or job:")
+                ready = "1 worker is ready" if workers == 1 else f"{workers} workers are ready"
+                click.echo(f"{ready}. In another terminal, or job:")
                 click.echo(f"  {given}batchup run --cluster {layout.address} MANIFEST")
                 click.echo("Ctrl-C ends them.")
             threading.Event().wait()
