@@ -22,12 +22,13 @@ from batchup.history import History, State
 from batchup.lanes import Means, open_lanes
 from batchup.ledger import index
 from batchup.plan import Action, Plan, Step
-from batchup.recorder import Recorder
+from batchup.recorder import CHUNK, Recorder
 from batchup.scribe import Scribe
 from batchup.session import Outcome, Session
 from batchup.source import to_path
 from batchup.steering import InFlight, Steering
 from batchup.summary import summarise
+from batchup.terminal import count
 from batchup.throttle import Throttle
 from batchup.version import __version__
 from batchup.workplace import Watcher
@@ -152,7 +153,10 @@ class Execution:
             agreed_usd=self.agreed_usd,
             at=now,
         )
-        for step in self.plan.steps.pick(self.plan.news):
+        total = count(len(self.plan.news), "new task")
+        for number, step in enumerate(self.plan.steps.pick(self.plan.news)):
+            if number and number % CHUNK == 0:
+                self.session.reporter.preparing(f"{number:,} of {total} written to the ledger")
             yield _seen(step, self.session.clock)
         for task_id in self.plan.orphans:
             yield events.Orphaned(id=task_id, at=now)

@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from itertools import chain, islice
-from typing import Self
 
 from batchup import events
 from batchup.books import Money
@@ -13,9 +11,6 @@ from batchup.records import Record
 from batchup.standing import IN_FLIGHT, State
 
 __all__ = ["IN_FLIGHT", "UNCONFIRMED", "History", "Record", "State"]
-
-TOLD_EVERY = 10_000
-"""Lines of a ledger: some fifty milliseconds."""
 
 
 class History(Fold):
@@ -28,16 +23,6 @@ class History(Fold):
     def __init__(self, read_line: Callable[[int], bytes] | None = None) -> None:
         super().__init__()
         self.read_line = read_line
-
-    def read(self, lines: Iterator[tuple[int, bytes]], told: Callable[[int], None]) -> Self:
-        """Take in (offset, line) pairs in order, tell now and then which offset was reached, and return self.
-
-        What *told* raises ends the reading.
-        """
-        while (first := next(lines, None)) is not None:
-            told(first[0])
-            self.fold(chain((first,), islice(lines, TOLD_EVERY)))
-        return self
 
     @property
     def money(self) -> Money:

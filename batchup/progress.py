@@ -82,6 +82,7 @@ class Progress:
 
     def begin(self, plan: Plan, history: History) -> None:
         """Say what is going to happen, and put up the bar."""
+        self._ticker.clear()
         self._job, self._history = escape(history.job), history
         self._total, self._to_run = history.counts().total(), plan.to_run
         self._done, self._failed = plan.actions[Action.KEEP], plan.left[State.FAILED]

@@ -22,7 +22,7 @@ from batchup.recorder import Recorder
 from batchup.scribe import Scribe
 from batchup.session import Options, Outcome, Reporter, Session
 from batchup.shutdown import Shutdown, open_signals
-from batchup.ticker import reading
+from batchup.ticker import heeded, reading
 from batchup.window import Window
 
 __all__ = ["Options", "Outcome", "Reporter", "run"]
@@ -82,7 +82,7 @@ async def _planned(session: Session) -> Outcome:
         plan = await quote.plan(History())
     history = History()
     told = reading(path, quote.heed)
-    async with open_ledger(path, fold=lambda lines: history.read(lines, told)) as ledger:
+    async with open_ledger(path, fold=lambda lines: history.fold(heeded(lines, told))) as ledger:
         history.read_line = ledger.read_line
         if plan is None or history.runs:
             plan = await quote.plan(history)

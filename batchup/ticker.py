@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,9 @@ CLEAR = "\x1b[K"
 SHOWN_EVERY_S = 0.1
 LINE_EVERY_S = 10.0
 """Where there is no terminal; what is over before is not told at all."""
+
+HEEDED_LINES = 10_000
+"""Lines of a ledger: some fifty milliseconds."""
 
 
 class Ticker:
@@ -70,6 +73,14 @@ def ticking(*, show: bool) -> Iterator[Callable[[str], None]]:
 def is_terminal() -> bool:
     """Return whether standard error is a terminal that takes a line back."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def heeded(lines: Iterable[tuple[int, bytes]], told: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:
+    """Pass a ledger's lines on, and tell now and then which offset was reached."""
+    for number, (offset, line) in enumerate(lines):
+        if number % HEEDED_LINES == 0:
+            told(offset)
+        yield offset, line
 
 
 def reading(ledger: Path, tell: Callable[[str], None]) -> Callable[[int], None]:

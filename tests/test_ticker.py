@@ -7,9 +7,9 @@ import pytest
 
 from batchup.clock import SystemClock
 from batchup.errors import Interrupted
-from batchup.history import TOLD_EVERY, History
+from batchup.history import History
 from batchup.ledger import open_ledger, read_ledger
-from batchup.ticker import LINE_EVERY_S, SHOWN_EVERY_S, Ticker, reading
+from batchup.ticker import HEEDED_LINES, LINE_EVERY_S, SHOWN_EVERY_S, Ticker, heeded, reading
 from tests.ledger.samples import RUN, ledger, seen
 
 
@@ -43,7 +43,7 @@ def stderr(monkeypatch):
 def grown(tmp_path):
     """A ledger that is read in several pieces."""
     path = tmp_path / "job.jsonl"
-    path.write_bytes(ledger([[RUN], [seen(number) for number in range(2 * TOLD_EVERY)]]))
+    path.write_bytes(ledger([[RUN], [seen(number) for number in range(2 * HEEDED_LINES)]]))
     return path
 
 
@@ -87,10 +87,10 @@ def test_quiet_says_nothing(stderr):
 def test_reading_a_ledger_tells_its_part_from_the_first_moment_on(grown):
     said: list[str] = []
 
-    history = History().read(read_ledger(grown), reading(grown, said.append))
+    history = History().fold(heeded(read_ledger(grown), reading(grown, said.append)))
 
-    assert said == ["reading the ledger: 0%", "reading the ledger: 46%"]
-    assert len(history.records) == 2 * TOLD_EVERY
+    assert said == ["reading the ledger: 0%", "reading the ledger: 46%", "reading the ledger: 92%"]
+    assert len(history.records) == 2 * HEEDED_LINES
 
 
 async def test_a_signal_ends_the_reading_of_a_ledger_and_the_lock_is_free(grown):
@@ -100,10 +100,10 @@ async def test_a_signal_ends_the_reading_of_a_ledger_and_the_lock_is_free(grown)
 
     history, before = History(), grown.read_bytes()
     with pytest.raises(Interrupted):
-        async with open_ledger(grown, fold=lambda lines: history.read(lines, told)):
+        async with open_ledger(grown, fold=lambda lines: history.fold(heeded(lines, told))):
             pass
 
     async with open_ledger(grown, fold=History().fold):
         pass
-    assert len(history.records) < 2 * TOLD_EVERY
+    assert len(history.records) < 2 * HEEDED_LINES
     assert grown.read_bytes() == before

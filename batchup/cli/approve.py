@@ -93,10 +93,10 @@ def _rest(manifest: "Manifest", sample: "Outcome", options: "Options") -> "tuple
     from batchup.history import History
     from batchup.ledger import open_view
     from batchup.survey import survey
-    from batchup.ticker import reading, ticking
+    from batchup.ticker import heeded, reading, ticking
 
     with ticking(show=True) as tell, open_view(manifest.ledger_path) as view:
-        history = History(view.read_line).read(view.replay(), reading(manifest.ledger_path, tell))
+        history = History(view.read_line).fold(heeded(view.replay(), reading(manifest.ledger_path, tell)))
         catalogue = Catalogue(manifest, experience=history.experience)
         rest = survey(manifest, history, options.choice, datetime.now(UTC), tell, catalogue=catalogue)
         coverage = cover(rest, Caps.of(manifest, options.budget_usd), history, manifest.run.order)

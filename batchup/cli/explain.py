@@ -32,16 +32,17 @@ def explain(manifest: Path, file: str, *, output: Output) -> int:
     from batchup.manifest import load
     from batchup.plan import Choice
     from batchup.survey import survey
-    from batchup.ticker import reading, ticking
+    from batchup.ticker import heeded, reading, ticking
 
     job, now = load(manifest), datetime.now(UTC)
     with ticking(show=not output.quiet) as tell, open_view(job.ledger_path) as view:
-        history = History(view.read_line).read(view.replay(), reading(job.ledger_path, tell))
+        told = reading(job.ledger_path, tell)
+        history = History(view.read_line).fold(heeded(view.replay(), told))
         plan = survey(job, history, Choice(), now, tell)
         outlook = look_ahead(plan, job, history, now)
         found = look_up(file, job, plan, history)
         expected = prospects(found, plan, history, outlook.coverage)
-        known = dossier(found, job, history, (line for _, line in view.replay()), expected)
+        known = dossier(found, job, history, (line for _, line in heeded(view.replay(), told)), expected)
     if output.json:
         print_json(known)
     elif not output.quiet:

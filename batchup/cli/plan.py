@@ -48,11 +48,11 @@ def plan(
     from batchup.ledger import open_view
     from batchup.manifest import load
     from batchup.survey import survey
-    from batchup.ticker import reading, ticking
+    from batchup.ticker import heeded, reading, ticking
 
     job, now = load(manifest), datetime.now(UTC)
     with ticking(show=not output.quiet) as tell, open_view(job.ledger_path) as view:
-        history = History(view.read_line).read(view.replay(), reading(job.ledger_path, tell))
+        history = History(view.read_line).fold(heeded(view.replay(), reading(job.ledger_path, tell)))
         made = survey(job, history, choice, now, tell)
     outlook = look_ahead(made, job, history, now, concurrency=concurrency, cap_usd=cap_usd)
     warn(made.warnings)

@@ -24,11 +24,11 @@ def status(manifest: Path, *, output: Output) -> int:
     from batchup.history import History
     from batchup.ledger import open_view
     from batchup.summary import summarise
-    from batchup.ticker import reading, ticking
+    from batchup.ticker import heeded, reading, ticking
 
     job = load_begun(manifest)
     with ticking(show=not output.quiet) as tell, open_view(job.ledger_path) as view:
-        history = History(view.read_line).read(view.replay(), reading(job.ledger_path, tell))
+        history = History(view.read_line).fold(heeded(view.replay(), reading(job.ledger_path, tell)))
         summary = summarise(history)
     if output.json:
         print_json(summary)

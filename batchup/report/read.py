@@ -14,6 +14,7 @@ from batchup.report.advice import advice
 from batchup.report.headline import headline
 from batchup.report.model import Entry, Failures, Report, Session, Spent, Totals
 from batchup.summary import summarise
+from batchup.ticker import heeded
 from batchup.version import __version__
 
 TICK_EVERY = 1000
@@ -42,7 +43,7 @@ def read(
         LedgerError: The ledger is damaged.
     """
     charges, times = Charges(), _Times()
-    history = History(read_line).read(times.watch(charges.watch(lines)), told)
+    history = History(read_line).fold(times.watch(charges.watch(heeded(lines, told))))
     entries = tuple(_entries(history, charges, told))
     summary = summarise(history)
     sessions = times.sessions()
