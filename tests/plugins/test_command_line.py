@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from typing import NamedTuple
 
@@ -183,7 +184,8 @@ def test_the_models_are_listed_with_where_they_come_from(run):
     assert "from acme-batchup 1.2" in run("models", "acme/enlarge").stdout
 
 
-def test_a_rehearsal_asks_only_a_fal_of_our_own(job, run, acme):
+def test_a_rehearsal_asks_only_a_fal_of_our_own(tmp_path, monkeypatch, job, run, acme):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     told = run(
         "rehearse", job("matrix: {model: [acme/enlarge, local/lanczos]}", photos=1), "--json", status=None
     )
