@@ -185,8 +185,8 @@ def check_sidecars(manifest: Manifest, progress: Callable[[str], None] = lambda 
             continue
         if job == manifest.name:
             raise LedgerError(
-                f"{manifest.ledger_path}: there is no ledger here, but below {manifest.output_dir} there are sidecars of "
-                f"this job's outputs, such as {file.name}. `batchup ledger rebuild {manifest.file}` makes the ledger again "
-                "from them, so that nothing is done or paid again. To begin anew all the same, remove the sidecars, or "
-                "give the job another name"
+                f"{manifest.ledger_path}: there is no ledger here (is a disk missing?), but below {manifest.output_dir} "
+                f"there are sidecars of this job's outputs, such as {file.name}. `batchup ledger rebuild "
+                f"{manifest.file}` makes the ledger again from them, so that nothing is done or paid again. To begin "
+                "anew all the same, remove the sidecars, or give the job another name"
             )
