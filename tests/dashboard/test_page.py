@@ -21,7 +21,7 @@ async def opened(browser, manifest, **view):
         await page.until(READY)
         yield page
         assert page.errors == []
-        assert all(request.startswith(visitor.origin) for request in page.requests)
+        assert all(request.startswith((visitor.origin, "data:")) for request in page.requests)
         await page.go("about:blank")
 
 
@@ -79,6 +79,27 @@ async def test_before_and_after_are_shown_and_compared_with_the_keyboard_alone(b
 
         await page.press("Escape")
         assert not await page.evaluate("document.querySelector('#task').open")
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0)], ids=["before leads", "after leads"])
+async def test_what_is_done_to_one_video_is_done_to_the_other(browser, job, one, other):
+    async with opened(browser, job.manifest) as page:
+        await page.click("#fresh li:first-child button")
+        await page.until("document.querySelectorAll('#compare video').length === 2")
+        await page.until(
+            "(window.films = [...document.querySelectorAll('#compare video')]).every((f) => f.readyState > 1)"
+        )
+        await page.evaluate(f"films[{one}].playbackRate = 0.5")
+        await page.until(f"films[{other}].playbackRate === 0.5")
+        await page.evaluate(f"films[{one}].play()")
+        await page.until(f"films[{other}].currentTime > 0.05")
+        await page.evaluate(f"films[{one}].currentTime = 1.2")
+        await page.until(f"films[{other}].currentTime >= 1.1")
+        await page.evaluate(f"films[{one}].pause()")
+        await page.until(f"films[{other}].paused")
+        await page.evaluate(f"films[{one}].currentTime = 0.3")
+        await page.until(f"Math.abs(films[{other}].currentTime - 0.3) < 0.11")
+        await page.press("Escape")
 
 
 async def test_a_failure_tells_its_whole_story(browser, job):

@@ -10,15 +10,19 @@ import msgspec
 
 from batchup.clock import SystemClock
 from batchup.dashboard.desk import key_of
+from batchup.dashboard.room import GRACE_S
 from batchup.dashboard.server import Address, open_dashboard
 from batchup.manifest import load
 
 
 class Brisk(SystemClock):
-    """The machine's clocks, and no long sleeps: a page looks at its runs ten times as often."""
+    """The machine's clocks, and no long sleeps: a page looks at its runs ten times as often.
+
+    Browsers have as long as ever to fetch the last that they have heard of.
+    """
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(seconds / 10)
+        await super().sleep(seconds if seconds <= GRACE_S else seconds / 10)
 
 
 class Visitor:

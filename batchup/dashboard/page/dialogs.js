@@ -4,6 +4,8 @@ import { $, h, name } from "./dom.js";
 import { OVER, command, picture, state, story } from "./state.js";
 import { moment, usd } from "./words.js";
 
+const STEP_S = 0.1; // videos that are further apart are brought together
+
 export function say(text) {
   $("line").textContent = text;
 }
@@ -110,14 +112,24 @@ function compared(item, task) {
   return [stage, h("div", { class: "slider" }, h("span", {}, "before"), slider, h("span", {}, "after"))];
 }
 
+// What is done to one of two videos is done to the other; the first one leads while they play.
 function films(before, after) {
-  const [one, other] = [before, after].map((source) => h("video", { src: source, controls: true, muted: true, preload: "metadata" }));
-  for (const event of ["play", "pause", "seeked"]) {
-    one.addEventListener(event, () => {
-      other.currentTime = one.currentTime;
-      if (one.paused) other.pause();
-      else other.play();
-    });
-  }
-  return h("div", { class: "films" }, h("div", {}, "before", one), h("div", {}, "after", other));
+  const pair = [before, after].map((source) => h("video", { src: source, controls: true, muted: true, preload: "metadata" }));
+  const led = new WeakMap(); // film -> the moment to which the other has led it
+  const lead = (film, leader) => {
+    const to = Math.min(leader.currentTime, film.duration || 0);
+    if (Math.abs(film.currentTime - to) <= STEP_S) return;
+    led.set(film, to);
+    film.currentTime = to;
+  };
+  pair.forEach((film, number) => {
+    const other = pair[1 - number];
+    // A pause in between, or a file that is not there, refuses the promise, and that is no fault.
+    film.addEventListener("play", () => other.paused && other.play().catch(() => {}));
+    film.addEventListener("pause", () => film.ended || other.pause());
+    film.addEventListener("ratechange", () => (other.playbackRate = film.playbackRate));
+    film.addEventListener("seeking", () => Math.abs((led.get(film) ?? -1) - film.currentTime) < 0.001 || lead(other, film));
+    if (!number) film.addEventListener("timeupdate", () => film.paused || other.seeking || lead(other, film));
+  });
+  return h("div", { class: "films" }, ...pair.map((film, number) => h("div", {}, ["before", "after"][number], film)));
 }
