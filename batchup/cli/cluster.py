@@ -100,8 +100,9 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
     from batchup.cluster.local import open_local
 
     check_address(layout.address)
-    if not _is_free(layout):
-        click.echo(f"port {layout.port} is taken on {layout.host}; choose another: --port N", err=True)
+    why = _hindrance(layout)
+    if why:
+        click.echo(why, err=True)
         return EXIT_FAILED
     try:
         with _ended_by_signals(), open_local(layout, workers):
@@ -122,6 +123,16 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
         click.echo(f"the cluster could not be started: {error}", err=True)
         return EXIT_FAILED
     return 0
+
+
+def _hindrance(layout: Layout) -> str:
+    """Return why the cluster cannot be started, with what to do about it; empty if it can be tried."""
+    if layout.certificates and not (layout.certificates / "ca.pem").is_file():
+        commands = "\n".join(f"  {shlex.join(command)}" for command in layout.certify())
+        return f"there are no certificates in {layout.certificates}; make them:\n{commands}"
+    if not _is_free(layout):
+        return f"port {layout.port} is taken on {layout.host}; choose another: --port N"
+    return ""
 
 
 def _is_free(layout: Layout) -> bool:

@@ -156,7 +156,10 @@ def security(wanted: Wanted) -> Security | None:
     if not wanted.address.startswith("tls://"):
         return None
     if not folder:
-        return Security(require_encryption=True)  # type: ignore[no-untyped-call]  # Dask's own settings say where they are
+        dasks = Security(require_encryption=True)  # type: ignore[no-untyped-call]  # its own settings may say where they are
+        if dasks.tls_ca_file is None:  # type: ignore[attr-defined]  # set by its name
+            raise wanted.refused(f"it asks for certificates; set {TLS} to the folder with them")
+        return dasks
     ca, cert, key = (str(Path(folder).expanduser() / name) for name in ("ca.pem", "cert.pem", "key.pem"))
     missing = [name for name in (ca, cert, key) if not Path(name).is_file()]
     if missing:

@@ -133,7 +133,7 @@ async def test_what_a_plugins_provider_does_needs_nothing_of_a_worker(tmp_path, 
 async def test_what_one_worker_has_no_means_for_is_done_by_another_and_that_is_said(tmp_path, running):
     (tmp_path / "lent.py").write_text("def seven(_):\n    return 7\n")
     errand = Errand("pool", "lent:seven", lambda _places: ({}, ""), needs=("lent:seven",))
-    told = []
+    told: list[str] = []
     async with opened(wanted(tmp_path, running, tell=told.append)) as engine:
         for _ in range(2):
             with pytest.raises(RejectedError, match="it needs lent, which is not installed here"):
