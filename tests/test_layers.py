@@ -21,6 +21,7 @@ LAYERS = [
     ["dispatcher", "lane", "backlog"],
     ["gate"],
     ["attempt", "planner"],
+    ["decisions"],
     ["twins", "asked", "sample", "workplace", "messages", "metrics"],
     ["submission", "delivery", "turns", "limits", "level", "provision", "budget", "cancellation", "circuits"],
     ["patience"],
