@@ -14,7 +14,7 @@ def calls(fal, step):
 @pytest.mark.parametrize("step", ["token", "upload", "submit", "status", "result", "download"])
 async def test_being_told_to_wait_uses_up_no_attempt(tmp_path, monkeypatch, step):
     job = Job(tmp_path, f"{MODEL}\nretry: {{attempts: 1, initial: 1ms, max: 2ms}}")
-    async with fal_of(monkeypatch, Script(step, answers.too_many(0.01), times=6)) as fal:
+    async with fal_of(monkeypatch, Script(step, answers.too_many(0.01), times=4)) as fal:
         assert await job.tasks() == {"done": 3}
 
         assert len(fal.accepted) == 3
@@ -51,7 +51,7 @@ async def test_no_more_are_under_way_than_the_manifest_allows(tmp_path, monkeypa
 async def test_a_deadline_leaves_the_request_alone_and_keeps_its_place(tmp_path, monkeypatch):
     text = f"{MODEL}\nrun: {{concurrency: 1}}\ntimeouts: {{task: 100ms}}"
     job = Job(tmp_path, text)
-    async with fal_of(monkeypatch, task_s=1) as fal:
+    async with fal_of(monkeypatch, task_s=0.5) as fal:
         summary = (await job.run()).summary
         assert (summary.tasks.in_flight, summary.tasks.pending) == (1, 2)
         assert summary.cost_usd.reserved > 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import time
@@ -37,6 +38,17 @@ def ledger(file):
 def done(file):
     path = ledger(file)
     return [event["output"] for event in events(path, "done")] if path.exists() else []
+
+
+def hears(process, part, timeout_s=20.0):
+    """Return once a watch has said *part* on standard error, of which the rest is left to be read."""
+    said, end_s = b"", time.monotonic() + timeout_s
+    while part.encode() not in said:
+        ready, _, _ = select.select([process.stderr], [], [], max(0.0, end_s - time.monotonic()))
+        assert ready, f"it never said {part!r}"
+        piece = os.read(process.stderr.fileno(), 1 << 16)
+        assert piece, f"it ended without {part!r}"
+        said += piece
 
 
 def end(process, signum=signal.SIGINT):
@@ -77,7 +89,7 @@ def test_fifty_files_at_once_are_all_run_once(tmp_path, file, watching):
     for number in range(50):
         photo(tmp_path / f"elsewhere/{number:02}.png", seed=number)
     process = watching(file)
-    time.sleep(1.5)
+    hears(process, "watching the inputs")
 
     shutil.copytree(tmp_path / "elsewhere", tmp_path / "photos/burst")
     wait_until(lambda: len(done(file)) >= 50)
@@ -140,25 +152,25 @@ def test_what_does_nothing_leaves_no_trace(tmp_path, file, watching):
     wait_until(lambda: done(file))
 
     (tmp_path / "photos/notes.txt").write_text("no picture")
-    time.sleep(2.0)
+    time.sleep(1.2)
 
     end(process)
     assert len(events(ledger(file), "run")) == 1
 
 
 def test_a_manifest_that_is_wrong_for_a_while_is_told_and_waited_for(tmp_path, file, watching):
+    photo(tmp_path / "photos/a.png")
     process = watching(file)
     good = file.read_text()
-    wait_until(lambda: process.poll() is None)
-    time.sleep(1.5)
+    wait_until(lambda: done(file))
     file.write_text("version: 1\nname: [")
-    time.sleep(2.5)
-    photo(tmp_path / "photos/a.png")
+    hears(process, "waiting until the manifest is right again")
+    photo(tmp_path / "photos/b.png", seed=1)
 
     file.write_text(good)
-    wait_until(lambda: done(file))
+    wait_until(lambda: len(done(file)) == 2)
 
-    assert "waiting until the manifest is right again" in end(process)[2]
+    assert end(process)[0] == 130
 
 
 def test_json_is_one_document_at_the_end(tmp_path, file, watching):
