@@ -16,7 +16,7 @@ from batchup.awake import kept_awake
 from batchup.catalogue import Catalogue
 from batchup.clock import Clock
 from batchup.control import open_control
-from batchup.errors import FatalError, only
+from batchup.errors import FatalError, Interrupted, only
 from batchup.gate import Gate
 from batchup.history import History, State
 from batchup.lanes import Means, open_lanes
@@ -139,7 +139,11 @@ class Execution:
         return "limit" if self.plan.limited else None
 
     def _opening(self) -> Iterator[events.Event]:
-        """Yield the run, every task that the ledger does not know, and every task that is gone."""
+        """Yield the run, every task that the ledger does not know, and every task that is gone.
+
+        Raises:
+            Interrupted: A signal came before all was told.
+        """
         now = self.session.clock.utc()
         yield events.Run(
             format=events.FORMAT,
@@ -156,6 +160,9 @@ class Execution:
         total = count(len(self.plan.news), "new task")
         for number, step in enumerate(self.plan.steps.pick(self.plan.news)):
             if number and number % CHUNK == 0:
+                # Of a million this takes as long as a person waits for Ctrl-C; the next run names the rest.
+                if self.session.shutdown.signum is not None:
+                    raise Interrupted(self.session.shutdown.signum)
                 self.session.reporter.preparing(f"{number:,} of {total} written to the ledger")
             yield _seen(step, self.session.clock)
         for task_id in self.plan.orphans:

@@ -8,6 +8,11 @@ import sys
 import msgspec
 import pytest
 
+from batchup.errors import Interrupted
+from batchup.manifest import load
+from batchup.progress import Progress
+from batchup.recorder import CHUNK
+from batchup.run import Options, run
 from tests.library import batchup, events, manifest, outputs, photo, size, start, wait_until
 
 ROOT = os.name == "posix" and os.geteuid() == 0
@@ -55,6 +60,27 @@ def test_the_first_signal_finishes_what_is_in_flight_and_the_next_run_goes_on(jo
     assert events(ledger(job))[-2]["event"] == "stopped"
     assert not list((job.parent / "out").rglob("*.part"))
     assert goes_on_to_its_end(job)
+
+
+async def test_ctrl_c_while_a_first_run_names_its_tasks_ends_it_and_the_next_one_names_the_rest(tmp_path):
+    class Impatient(Progress):
+        pressed = False
+
+        def preparing(self, text):
+            if "written" in text and not self.pressed:
+                self.pressed = True
+                os.kill(os.getpid(), signal.SIGINT)
+
+    (tmp_path / "urls.txt").write_text("".join(f"http://127.0.0.1:1/{n}.png\n" for n in range(5 * CHUNK)))
+    job = manifest(tmp_path, "inputs: [{list: urls.txt, allow_private: true}]")
+
+    with pytest.raises(Interrupted):
+        await run(load(job), Options(), Impatient(show=False))
+    named = len(events(ledger(job), "task"))
+    batchup("run", job, "--limit", "0", cwd=tmp_path, status=3)
+
+    assert CHUNK <= named < 5 * CHUNK
+    assert len(events(ledger(job), "task")) == 5 * CHUNK
 
 
 def test_the_second_signal_leaves_at_once_and_the_next_run_goes_on(tmp_path):
