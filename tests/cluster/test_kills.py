@@ -10,8 +10,8 @@ import pytest
 from anyio import to_thread
 
 from batchup.rehearsal import Delay, Script
-from tests.cluster.machines import cluster, job, kill_one, kill_scheduler
-from tests.fal.job import Job, fal_of, paid_once
+from tests.cluster.machines import another_worker, cluster, job, kill_one, kill_scheduler
+from tests.fal.job import DEAR, Job, fal_of, paid_once
 from tests.library import events, kill, outputs, photo, start, wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -124,21 +124,27 @@ async def test_a_killed_coordinator_leaves_nothing_that_is_paid_twice(tmp_path, 
         assert len(fal.accepted) == 10
 
 
-async def test_a_worker_with_another_key_gets_no_paid_work(tmp_path, monkeypatch):
-    async with fal_of(monkeypatch) as fal:
+async def test_paid_work_waits_for_a_worker_and_what_was_never_sent_is_not_doubted(tmp_path, monkeypatch):
+    async with fal_of(monkeypatch, task_s=0.4) as fal:
 
         def run():
-            with cluster(tmp_path / "workers", 1, FAL_KEY="someone:else-0123456789") as (planned, _):
-                one = Job(tmp_path, f"{PAID}\nrun: {{cluster: '{planned.address}'}}")
+            with cluster(tmp_path / "workers", 1) as (planned, (worker,)):
+                text = f"{DEAR}\nrun: {{concurrency: 2, cluster: '{planned.address}'}}"
+                one = Job(tmp_path, text, photos=6)
                 process = start("run", one.file, cwd=tmp_path)
-                return (*process.communicate(), process.returncode)
+                wait_until(lambda: len(fal.accepted) == 2 and len(one.events("submitted")) == 2)
+                worker.kill()
+                assert process.stderr
+                next(line for line in process.stderr if "waits for another" in line)
+                with another_worker(tmp_path / "another", planned):
+                    ended(process)
+                return one
 
-        out, err, status = await to_thread.run_sync(run)
+        one = await to_thread.run_sync(run)
 
-        assert status == 2, out + err
-        assert "its environment has no FAL_KEY, another one" in err
-        assert "0123456789" not in err
-        assert not fal.accepted
+        assert len(one.outputs()) == 6
+        assert len(fal.accepted) == 6
+        assert not one.events("held")
 
 
 def test_a_run_whose_scheduler_dies_ends_and_the_next_goes_on(tmp_path):

@@ -3,10 +3,12 @@
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio import to_thread
 
 import batchup as package
 from batchup.cluster.address import trouble
@@ -18,6 +20,7 @@ from batchup.models import find
 from batchup.providers.local.pool import open_pool
 from batchup.providers.local.work import Work
 from tests.cluster.machines import cluster, job, layout, wanted
+from tests.fal.job import fal_of
 from tests.library import batchup, events, manifest, outputs, photo, size
 from tests.videos import make_video
 
@@ -28,7 +31,7 @@ LANCZOS_VIDEO = find("local/lanczos-video").params().model_dump()
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    with cluster(tmp_path_factory.mktemp("workers")) as (planned, _):
+    with cluster(tmp_path_factory.mktemp("workers"), FAL_KEY="someone:else-0123456789") as (planned, _):
         yield planned
 
 
@@ -145,6 +148,18 @@ def test_files_are_carried_to_workers_that_do_not_share_them(photos, tmp_path_fa
         assert {size(file) for file in outputs(photos / "out").values()} == {(96, 72)}
         assert len(outputs(photos / "out")) == PHOTOS
         assert not [path for path in apart.rglob("*") if path.is_file() and path.suffix == ""], "left over"
+
+
+async def test_a_worker_with_another_key_gets_no_paid_work(tmp_path, running, monkeypatch):
+    async with fal_of(monkeypatch) as fal:
+        file = job(tmp_path, running.address, "params: {}", model="fal/seedvr-image")
+        photo(tmp_path / "photos/a.png")
+
+        done = await to_thread.run_sync(partial(batchup, "run", file, cwd=tmp_path, status=2))
+
+        assert "its environment has no FAL_KEY, another one" in done.stderr
+        assert "0123456789" not in done.stderr
+        assert not fal.accepted
 
 
 def test_a_worker_of_another_version_is_given_nothing(photos, tmp_path_factory):
