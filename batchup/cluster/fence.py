@@ -60,7 +60,7 @@ class Fence(SchedulerPlugin):
         self._tell(attempt, {"result": result})
         return True
 
-    def told(self, attempt: str, done: float, worker: str) -> None:  # noqa: ARG002 - Dask tells who it was
+    def told(self, attempt: str, done: float | str, worker: str) -> None:  # noqa: ARG002 - Dask tells who it was
         """Pass on how far an attempt is."""
         if attempt in self._scheduler.tasks:
             self._tell(attempt, {"told": done})

@@ -34,13 +34,22 @@ class ClusterPool(Pool):
         *,
         memory_bytes: int = 0,
         tell: Callable[[float], None] | None = None,
+        note: Callable[[str], None] = lambda _: None,
         home: str = "",
     ) -> Any:
         """See :meth:`batchup.providers.local.pool.Pool.call`; *memory_bytes* are compared with the worker's memory."""
         members = self._engine.members
         work = argument if isinstance(argument, Work) else None
         if work is None and not all(member.shares for member in members):
-            return await self._here.call(function, argument, memory_bytes=memory_bytes, tell=tell, home=home)
+            return await self._here.call(
+                function, argument, memory_bytes=memory_bytes, tell=tell, note=note, home=home
+            )
+
+        def heard(told: float | str) -> None:
+            if isinstance(told, str):
+                note(told)
+            elif tell:
+                tell(told)
 
         def arguments(places: Mapping[str, str]) -> tuple[Any, ...]:
             return (replace(work, **places) if work else argument, home)
@@ -55,7 +64,7 @@ class ClusterPool(Pool):
                 memory_bytes=memory_bytes,
                 label=GPU if home and members.has_label(GPU) else "",
                 needs=_needs(function, work) if work else (),
-                tell=tell,
+                tell=heard if work else None,
             )
         )
 

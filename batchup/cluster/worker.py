@@ -154,7 +154,10 @@ class Bench:
             argument, home = call.arguments
             # What writes nothing examines an output that is there: never too large for this machine.
             memory_bytes = call.memory_bytes if call.writes else min(call.memory_bytes, self._memory_bytes)
-            return await self._pool.call(call.name, argument, memory_bytes=memory_bytes, tell=tell, home=home)
+            note = partial(self._send_told, call) if call.tells else _silent
+            return await self._pool.call(
+                call.name, argument, memory_bytes=memory_bytes, tell=tell, note=note, home=home
+            )
         job, *rest = call.arguments
         with nullcontext() if call.stoppable else _doubted():
             return await getattr(provider, call.step)(replace(job, tell=tell), *rest)
@@ -166,9 +169,13 @@ class Bench:
             nonlocal next_at_s
             if clock.now_s() >= next_at_s:
                 next_at_s = clock.now_s() + TELL_EVERY_S
-                self._worker.batched_send({"op": TOLD, "attempt": call.attempt, "done": done})
+                self._send_told(call, done)
 
         return tell
+
+    def _send_told(self, call: Call, told: float | str) -> None:
+        """Tell the coordinator how far it is, or what it runs on."""
+        self._worker.batched_send({"op": TOLD, "attempt": call.attempt, "done": told})
 
 
 class _Job:
@@ -234,7 +241,7 @@ def _doubted() -> Iterator[None]:
         raise SubmissionUnknown(message, kind="unexpected") from error
 
 
-def _silent(done: float) -> None:
+def _silent(told: float | str) -> None:
     """Nobody wants to hear it."""
 
 

@@ -67,6 +67,7 @@ class Pool:
         *,
         memory_bytes: int = 0,
         tell: Callable[[float], None] | None = None,
+        note: Callable[[str], None] = lambda _: None,
         home: str = "",
     ) -> Any:
         """Run *function* in a worker process and return what it returned, as JSON.
@@ -75,11 +76,12 @@ class Pool:
         process at once.
 
         Args:
-            function: ``package.module:name`` of ``f(argument)`` or ``f(argument, tell)``. The argument is made into the
-                Struct that the first parameter is annotated with, or is plain JSON.
+            function: ``package.module:name`` of ``f(argument)``, ``f(argument, tell)`` or ``f(argument, tell, note)``. The
+                argument is made into the Struct that the first parameter is annotated with, or is plain JSON.
             argument: JSON, or a Struct that can be written as such.
             memory_bytes: Estimated peak of this call.
             tell: Called with the done part, 0.0 to 1.0, at most ten times a second.
+            note: Called with what the function runs on, before it begins.
             home: A device. Its calls run one after the other, in one process that is beside the pool's number and
                 keeps what it has loaded.
 
@@ -94,7 +96,7 @@ class Pool:
             worker = await self._take(home)
             answered = False
             try:
-                answer = await worker.ask(child.Request(function, argument), tell)
+                answer = await worker.ask(child.Request(function, argument), tell, note)
                 answered = True
             finally:
                 if answered:
@@ -161,14 +163,18 @@ class _Worker:
         finally:
             self._silent.set()
 
-    async def ask(self, request: child.Request, tell: Callable[[float], None] | None) -> child.Answer:
+    async def ask(
+        self, request: child.Request, tell: Callable[[float], None] | None, note: Callable[[str], None]
+    ) -> child.Answer:
         """Return the final answer. After any exception, cancellation included, the process is of no more use."""
         with suppress(
             anyio.BrokenResourceError, OSError
         ):  # it died; there will be no answer, which tells why
             await self._requests.send(child.pack(request))
-        while isinstance(answer := await self._receive(), child.Told):
-            if tell:
+        while isinstance(answer := await self._receive(), child.Told | child.Noted):
+            if isinstance(answer, child.Noted):
+                note(answer.text)
+            elif tell:
                 tell(answer.done)
         return answer
 

@@ -70,11 +70,12 @@ class LocalProvider:
             keep_metadata=job.keep_metadata,
         )
         try:
-            note = await self.pool.call(
+            await self.pool.call(
                 model.work,
                 work,
                 memory_bytes=model.memory_bytes(params, media),
                 tell=job.tell,
+                note=lambda text: self._tell_once(f"{model.name}: {text}"),
                 home=model.home(params) if model.home else "",
             )
         except OSError as error:
@@ -82,7 +83,6 @@ class LocalProvider:
                 message = f"it cannot be read: {error.strerror or error}"
                 raise RejectedError(message, kind="input_unreadable") from error
             raise translated(error, job.part) from error
-        self._tell_once(f"{model.name}: {note}" if note else "")
         return Completed()
 
     async def fetch(self, job: Job, completed: Completed) -> None:
@@ -97,7 +97,7 @@ class LocalProvider:
         return Decimal(0)
 
     def _tell_once(self, note: str) -> None:
-        if note and note not in self._logged:
+        if note not in self._logged:
             self._logged.add(note)
             self.log(note)
 

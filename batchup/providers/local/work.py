@@ -8,11 +8,14 @@ import msgspec
 Tell = Callable[[float], None]
 """Called now and then with the done part of the work, 0.0 to 1.0."""
 
+Note = Callable[[str], None]
+"""Called once, before the work, with what it runs on: for a person."""
+
 
 class Work(msgspec.Struct, frozen=True):
     """One file to upscale. The function writes *output* whole, or raises.
 
-    It is called as ``function(work, tell)``. It raises :class:`batchup.errors.RejectedError` for what this file can
+    It is called as ``function(work, tell)``, or ``function(work, tell, note)`` if it takes three. It raises :class:`batchup.errors.RejectedError` for what this file can
     never become (``kind`` in snake_case, a message that names what was found), and lets ``OSError`` of the output's
     disk pass.
 

@@ -64,6 +64,12 @@ class Told(msgspec.Struct, frozen=True, tag="told"):
     done: float
 
 
+class Noted(msgspec.Struct, frozen=True, tag="noted"):
+    """The function is ready, and this is what it runs on."""
+
+    text: str
+
+
 class Returned(msgspec.Struct, frozen=True, tag="returned"):
     """The function returned *value*."""
 
@@ -88,7 +94,7 @@ class RaisedOSError(msgspec.Struct, frozen=True, tag="os"):
     file: str | None = None
 
 
-Answer = Told | Returned | Raised | RaisedOSError
+Answer = Told | Noted | Returned | Raised | RaisedOSError
 
 
 def pack(frame: Request | Answer) -> bytes:
@@ -112,7 +118,7 @@ def main() -> None:
 
     while True:
         request = inbox.get()
-        send(_answer(request, _throttled(send)))
+        send(_answer(request, _throttled(send), lambda text: send(Noted(text))))
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -168,9 +174,9 @@ def _throttled(send: Callable[[Told], None]) -> Callable[[float], None]:
     return tell
 
 
-def _answer(request: Request, tell: Callable[[float], None]) -> Answer:
+def _answer(request: Request, tell: Callable[[float], None], note: Callable[[str], None]) -> Answer:
     try:
-        return Returned(msgspec.to_builtins(_call(request, tell), str_keys=True))
+        return Returned(msgspec.to_builtins(_call(request, tell, note), str_keys=True))
     except (RejectedError, TransientError) as error:
         again = isinstance(error, TransientError)
         return Raised(str(error), error.kind, again, getattr(error, "retry_after_s", None))
@@ -194,21 +200,21 @@ def _file(error: OSError) -> str | None:
     return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None
 
 
-def _call(request: Request, tell: Callable[[float], None]) -> Any:
-    function, kind, tells = _function(request.function)
+def _call(request: Request, tell: Callable[[float], None], note: Callable[[str], None]) -> Any:
+    function, kind, takes = _function(request.function)
     argument = msgspec.convert(request.argument, kind) if kind else request.argument
-    return function(argument, tell) if tells else function(argument)
+    return function(*(argument, tell, note)[:takes])
 
 
 @cache
-def _function(name: str) -> tuple[Callable[..., Any], type[msgspec.Struct] | None, bool]:
-    """Return a function, the Struct that it takes, and whether it tells how far it is."""
+def _function(name: str) -> tuple[Callable[..., Any], type[msgspec.Struct] | None, int]:
+    """Return a function, the Struct that it takes, and the number of what it takes."""
     module, _, short = name.partition(":")
     function = getattr(importlib.import_module(module), short)
     parameters = list(inspect.signature(function).parameters)
     kind = typing.get_type_hints(function).get(parameters[0])
     is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    return function, kind if is_struct else None, len(parameters) > 1
+    return function, kind if is_struct else None, len(parameters)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,15 @@ async def test_progress_is_told_but_not_each_time(pool):
     assert len(told) < 500
 
 
+async def test_what_it_runs_on_is_noted_before_it_ends(pool):
+    notes: list[str] = []
+
+    with pytest.raises(TransientError):
+        await pool.call(f"{CHORES}:note", {}, note=notes.append)
+
+    assert notes == ["on a toaster"]
+
+
 async def test_our_errors_come_back_as_they_were_raised(pool):
     with pytest.raises(RejectedError, match=r"^photo\.jpg: cut after 12 of 40 lines$") as rejected:
         await pool.call(f"{CHORES}:reject", {})

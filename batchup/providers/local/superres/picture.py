@@ -15,7 +15,7 @@ from batchup.providers.local.picture.pixels import Enlarge, has_holes
 from batchup.providers.local.superres import tiles
 from batchup.providers.local.superres.loaded import Loaded
 from batchup.providers.local.superres.tiles import Network
-from batchup.providers.local.work import Tell, Work
+from batchup.providers.local.work import Note, Tell, Work
 from batchup.source import Size
 
 _REDUCTIONS = (64, 32, 16, 8, 4, 2)
@@ -26,17 +26,17 @@ _OPAQUE = 255
 
 def upscaler(
     loaded: Loaded[Any], params: type[PictureParams], model: LocalModel
-) -> Callable[[Work, Tell], str]:
-    """Return the function of a worker process that enlarges a picture, and returns what it ran on.
+) -> Callable[[Work, Tell, Note], None]:
+    """Return the function of a worker process that enlarges a picture, and notes what it runs on.
 
     It raises as :func:`batchup.providers.local.image.enlarge`.
     """
 
-    def upscale(work: Work, tell: Tell) -> str:
+    def upscale(work: Work, tell: Tell, note: Note) -> None:
         asked = params.model_validate(dict(work.params))
         network = loaded.get(asked)
+        note(network.device)
         images.enlarge(work, tell, model, enlarger(network, asked.tile))
-        return str(network.device)
 
     return upscale
 

@@ -16,7 +16,7 @@ from batchup.providers.local.superres.tiles import Network, Pixels
 from batchup.providers.local.video.colours import is_hd
 from batchup.providers.local.video.scale import carry
 from batchup.providers.local.video.writer import VideoOutput, check_progressive
-from batchup.providers.local.work import Tell, Work
+from batchup.providers.local.work import Note, Tell, Work
 
 _EXACT = (
     Interpolation.LANCZOS
@@ -31,17 +31,17 @@ _MATRICES = {0: _BT709, 1: _BT709, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _COLOURS = 3
 
 
-def upscaler(loaded: Loaded[Any], params: type[VideoParams]) -> Callable[[Work, Tell], str]:
-    """Return the function of a worker process that enlarges a video, and returns what it ran on.
+def upscaler(loaded: Loaded[Any], params: type[VideoParams]) -> Callable[[Work, Tell, Note], None]:
+    """Return the function of a worker process that enlarges a video, and notes what it runs on.
 
     It raises as :func:`upscale`.
     """
 
-    def upscale_video(work: Work, tell: Tell) -> str:
+    def upscale_video(work: Work, tell: Tell, note: Note) -> None:
         asked = params.model_validate(dict(work.params))
         network = loaded.get(asked)
+        note(network.device)
         upscale(work, tell, asked.plain, network, asked.tile)
-        return str(network.device)
 
     return upscale_video
 

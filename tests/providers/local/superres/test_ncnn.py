@@ -27,7 +27,7 @@ def plain(tmp_path):
 
 def enlarge(source, params: dict[str, Any], *, told=None, **more):
     work = work_on(MODEL, source, params, **more)
-    engine.upscale(work, (told if told is not None else []).append)
+    engine.upscale(work, (told if told is not None else []).append, lambda _: None)
     output = source.with_name(f"out{work.ext}")
     source.with_name(f"{source.name}.part").rename(output)
     return output
@@ -179,12 +179,13 @@ def test_what_no_network_has_seen_is_refused_before_anything_runs(tmp_path, plai
     assert str(MODEL.refuse(MODEL.params(**plain), media)).startswith(why)
 
 
-def test_it_is_said_what_it_ran_on(tmp_path, plain):
+def test_it_is_said_what_it_runs_on_before_it_begins(tmp_path, plain):
+    said: list[str | float] = []
     photo().save(tmp_path / "a.png")
 
-    said = engine.upscale(work_on(MODEL, tmp_path / "a.png", plain), lambda _: None)
+    engine.upscale(work_on(MODEL, tmp_path / "a.png", plain), said.append, said.append)
 
-    assert said.startswith("plain on the processor, ")
+    assert str(said[0]).startswith("plain on the processor, ")
 
 
 def test_progress_is_told_tile_by_tile(tmp_path, plain):
@@ -218,7 +219,7 @@ def test_weights_that_changed_after_the_plan_are_an_error_of_the_task(tmp_path, 
     ncnn_network(tmp_path, "mine", seed=99)
 
     with pytest.raises(RejectedError, match="has changed since the job was planned") as error:
-        engine.upscale(work, lambda _: None)
+        engine.upscale(work, lambda _: None, lambda _: None)
 
     assert error.value.kind == "weights_changed"
 
@@ -227,6 +228,8 @@ def test_a_gpu_that_is_not_there_is_told(tmp_path, plain):
     photo().save(tmp_path / "a.png")
 
     with pytest.raises(RejectedError, match="there is no GPU 99") as error:
-        engine.upscale(work_on(MODEL, tmp_path / "a.png", {**plain, "device": 99}), lambda _: None)
+        engine.upscale(
+            work_on(MODEL, tmp_path / "a.png", {**plain, "device": 99}), lambda _: None, lambda _: None
+        )
 
     assert error.value.kind == "no_device"

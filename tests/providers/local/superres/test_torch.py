@@ -44,8 +44,9 @@ def params(folder, **more) -> dict[str, Any]:
 
 def enlarge(source, given):
     work = work_on(pictures.MODEL, source, given)
-    said = engine.upscale(work, lambda _: None)
-    assert said.startswith("tiny (RealESRGAN Compact) on the processor")
+    said: list[str] = []
+    engine.upscale(work, lambda _: None, said.append)
+    assert said[0].startswith("tiny (RealESRGAN Compact) on the processor")
     output = source.with_name("out.png")
     source.with_name(f"{source.name}.part").rename(output)
     return pixels(output)
@@ -73,7 +74,7 @@ def test_a_video_keeps_its_frames_their_times_and_its_sound(tmp_path, folder):
     before = read(source)
     work = work_on(videos.MODEL, source, params(folder))
 
-    engine.upscale_video(work, lambda _: None)
+    engine.upscale_video(work, lambda _: None, lambda _: None)
 
     after = read(work.output)
     assert (after.first.width, after.first.height) == (128, 96)
