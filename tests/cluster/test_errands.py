@@ -8,9 +8,11 @@ import pytest
 
 from batchup.cluster.connection import open_engine
 from batchup.cluster.engine import Errand
-from batchup.cluster.provider import silent
+from batchup.cluster.provider import ClusterProvider, silent
 from batchup.errors import FatalError, ManifestError, NotSentError, RejectedError, SubmissionUnknown, only
 from batchup.providers.base import Job, Request
+from batchup.providers.local.pool import open_pool
+from batchup.providers.local.provider import LocalProvider
 from batchup.source import Source
 from batchup.task import Task
 from tests.cluster.machines import another_worker, cluster, wanted
@@ -97,6 +99,14 @@ async def test_what_may_be_paid_waits_for_no_worker(tmp_path, running):
 
         with pytest.raises(NotSentError, match="no worker is there"):
             await engine.do(command("true", may_cost=True))
+
+
+async def test_without_a_worker_of_the_account_the_platform_counts_as_out_of_reach(tmp_path, running):
+    async with opened(wanted(tmp_path, running)) as engine, open_pool(1, 1_000_000_000) as pool:
+        provider = ClusterProvider("fal", LocalProvider(pool), engine, lambda _sha256: False)
+
+        with pytest.raises(NotSentError, match="no worker of this account"):
+            await provider.reach()
 
 
 async def test_a_run_that_ends_waits_for_no_worker(tmp_path, running):
