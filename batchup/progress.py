@@ -1,6 +1,5 @@
 """A run as a person sees it go on: one bar on a terminal, a plain line every ten seconds elsewhere."""
 
-import logging
 import os
 import signal
 import sys
@@ -10,19 +9,17 @@ from contextlib import asynccontextmanager
 from typing import Never
 
 import anyio
-import msgspec
 from tqdm import tqdm
 
 from batchup.clock import Clock, SystemClock
-from batchup.events import Done, Event, Failed, Held, Retried, Run, Stopped, Submitting, encode
+from batchup.events import Done, Event, Failed, Held, Retried, Submitting
 from batchup.figures import Figures, Pace
 from batchup.history import History, State
+from batchup.log import LOG, log
 from batchup.plan import Action, Plan, Step
 from batchup.shutdown import Shutdown
 from batchup.terminal import count, escape
 from batchup.ticker import CLEAR, LINE_EVERY_S, Ticker, is_terminal
-
-LOG = logging.getLogger("batchup")
 
 BAR_EVERY_S = 0.25
 MAX_TOLD = 20
@@ -98,8 +95,7 @@ class Progress:
 
     def heard(self, event: Event) -> None:
         """Count what has become durable, and log it."""
-        if LOG.isEnabledFor(logging.INFO):
-            self._log(event)
+        log(event, self._running.get(getattr(event, "id", ""), ("", 0.0))[0])
         if isinstance(event, Submitting):
             self._sent.add(event.id)
         elif isinstance(event, Done | Failed | Held) or (isinstance(event, Retried) and not event.step):
@@ -112,14 +108,6 @@ class Progress:
             name, _ = self._running.pop(event.id, (f"task {event.id[:8]}", 0.0))
             if isinstance(event, Failed):
                 self._tell(name, event)
-
-    def _log(self, event: Event) -> None:
-        if isinstance(event, Done | Failed | Held | Retried):
-            name, _ = self._running.get(event.id, ("", 0.0))
-            fields = {"input": name, **msgspec.json.decode(encode(event))}
-            LOG.info(_line(event, name), extra={"fields": fields})
-        elif isinstance(event, Run | Stopped):
-            LOG.info(_moment(event), extra={"fields": msgspec.json.decode(encode(event))})
 
     def started(self, step: Step) -> None:
         """Note that an attempt begins."""
@@ -269,24 +257,3 @@ def _columns() -> int:
         return min(MAX_COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or MAX_COLUMNS)
     except OSError:  # it was closed
         return MAX_COLUMNS
-
-
-def _moment(event: Run | Stopped) -> str:
-    """Return a log line of the run itself."""
-    if isinstance(event, Run):
-        left_out = "".join(f", {number:,} {reason}" for reason, number in event.skipped.items())
-        return escape(f"run {event.job} begins: batchup {event.version}, process {event.pid}{left_out}")
-    return f"run ends after {event.elapsed_s:.1f} s" + (f": {event.why}" if event.why else "")
-
-
-def _line(event: Done | Failed | Held | Retried, name: str) -> str:
-    """Return a log line: one event and its values."""
-    task = f"task {event.id[:8]} {name}".rstrip()
-    if isinstance(event, Done):
-        how = f"copied from {event.copied_from[:8]}" if event.copied_from else f"in {event.seconds:.1f} s"
-        return escape(f"{task} done {how}: {event.output} {event.width}x{event.height}")
-    if isinstance(event, Retried):
-        return escape(f"{task} retry {event.attempt} in {event.wait_s:.1f} s: {event.message}")
-    if isinstance(event, Failed):
-        return escape(f"{task} failed {event.kind}: {event.message}")
-    return escape(f"{task} held: {event.message}")

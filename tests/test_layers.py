@@ -48,7 +48,7 @@ LAYERS = [
     ["ledger", "providers", "manifest", "plugins"],
     ["disk", "media", "transport", "sidecar"],
     ["models"],
-    ["events", "retry", "books", "experience", "standing", "records", "fold"],
+    ["events", "retry", "books", "experience", "standing", "records", "fold", "log"],
     ["task", "described"],
     [
         "source",

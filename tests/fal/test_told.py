@@ -42,7 +42,16 @@ async def test_whoever_asks_for_more_is_told_each_event_and_how_many_the_account
     found = [re.search(f"{MOMENT}{line}$", told, re.MULTILINE) for line in story]
     assert all(found), told
     assert [one.start() for one in found] == sorted(one.start() for one in found)
-    assert re.search(rf"{MOMENT}task \w+ photos/\d+\.png retry \d+ in \S+ s: .*HTTP 429", told, re.MULTILINE)
+    assert re.search(
+        rf"{MOMENT}task \w+ photos/\d+\.png again in \S+ s \(rate_limited\): .*HTTP 429", told, re.MULTILINE
+    )
+    for line in (
+        r"uploaded \w{8}, kept until \S+ \S+ UTC",
+        r"task \w+ photos/\d+\.png submission 1 to fal-ai/\S+, at most \S+ USD",
+        r"task \w+ photos/\d+\.png accepted as request \S+",
+        r"task \w+ photos/\d+\.png finished(, charged \S+ USD)?",
+    ):
+        assert len(re.findall(f"{MOMENT}{line}$", told, re.MULTILINE)) >= 16, line
     ended = re.findall(
         rf"{MOMENT}task \w+ photos/(\d+)\.png done in \S+ s: \1\.png 96x72$", told, re.MULTILINE
     )
