@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from batchup.cluster.engine import Engine, Errand
+from batchup.errors import NotSentError
 from batchup.providers.local.pool import Pool
 from batchup.providers.local.work import Work
 
@@ -40,10 +41,15 @@ class ClusterPool(Pool):
         """See :meth:`batchup.providers.local.pool.Pool.call`; *memory_bytes* are compared with the worker's memory."""
         members = self._engine.members
         work = argument if isinstance(argument, Work) else None
-        if work is None and not all(member.shares for member in members):
+
+        async def call_here() -> Any:
             return await self._here.call(
                 function, argument, memory_bytes=memory_bytes, tell=tell, note=note, home=home
             )
+
+        # An output that is there, and perhaps paid, waits for no worker to be looked at.
+        if work is None and not (len(members) and all(member.shares for member in members)):
+            return await call_here()
 
         def heard(told: float | str) -> None:
             if isinstance(told, str):
@@ -54,19 +60,23 @@ class ClusterPool(Pool):
         def arguments(places: Mapping[str, str]) -> tuple[Any, ...]:
             return (replace(work, **places) if work else argument, home)
 
-        return await self._engine.do(
-            Errand(
-                "pool",
-                function,
-                arguments,
-                reads={"source": Path(work.source)} if work else {},
-                writes={"output": Path(work.output)} if work else {},
-                memory_bytes=memory_bytes,
-                label=GPU if home and members.has_label(GPU) else "",
-                needs=_needs(function, work) if work else (),
-                tell=heard if work else None,
-            )
+        errand = Errand(
+            "pool",
+            function,
+            arguments,
+            reads={"source": Path(work.source)} if work else {},
+            writes={"output": Path(work.output)} if work else {},
+            memory_bytes=memory_bytes,
+            label=GPU if home and members.has_label(GPU) else "",
+            needs=_needs(function, work) if work else (),
+            tell=heard if work else None,
         )
+        try:
+            return await self._engine.do(errand)
+        except NotSentError:
+            if work is not None:
+                raise
+            return await call_here()
 
 
 def _needs(function: str, work: Work) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import pytest
 
 from batchup.cluster.connection import open_engine
 from batchup.cluster.engine import Errand
+from batchup.cluster.pool import ClusterPool
 from batchup.cluster.provider import ClusterProvider, silent
 from batchup.errors import FatalError, ManifestError, NotSentError, RejectedError, SubmissionUnknown, only
 from batchup.providers.base import Job, Request
@@ -16,7 +17,10 @@ from batchup.providers.local.provider import LocalProvider
 from batchup.source import Source
 from batchup.task import Task
 from tests.cluster.machines import another_worker, cluster, wanted
+from tests.library import photo
 from tests.plugins.conftest import acme_site, here  # noqa: F401 - pytest finds them here
+
+PROBE = "batchup.providers.local.probe:probe"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,32 @@ async def test_without_a_worker_of_the_account_the_platform_counts_as_out_of_rea
 
         with pytest.raises(NotSentError, match="no worker of this account"):
             await provider.reach()
+
+
+@pytest.mark.parametrize("gone_first", [True, False], ids=["none is there", "the last goes meanwhile"])
+async def test_an_output_that_is_there_is_examined_also_without_workers(tmp_path, running, gone_first):
+    asked = wanted(tmp_path, running)
+    found: list[dict[str, int]] = []
+    file = photo(tmp_path / "a.png")
+    async with (
+        opened(asked) as engine,
+        open_pool(1, 1_000_000_000) as own,
+        anyio.create_task_group() as group,
+    ):
+        worker = next(iter(engine.members))
+        worker.room = {"work": 0, "transfer": 0}
+        if gone_first:
+            engine.gone(worker.address)
+
+        async def examine():
+            found.append(await ClusterPool(own, engine).call(PROBE, {"path": str(file)}))
+
+        group.start_soon(examine)
+        await anyio.wait_all_tasks_blocked()
+        asked.shutdown.drain()
+        engine.gone(worker.address)
+
+    assert found[0]["width"] == 48
 
 
 async def test_a_run_that_ends_waits_for_no_worker(tmp_path, running):
