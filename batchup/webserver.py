@@ -19,7 +19,6 @@ async def open_server(
     *,
     host: str = LOOPBACK,
     end_s: float = END_S,
-    cancels: bool = False,
 ) -> AsyncIterator[int]:
     """Answer while the block lasts; yield the port.
 
@@ -28,12 +27,12 @@ async def open_server(
         port: 0 for any that is free.
         host: Address to bind to, or its name.
         end_s: See :data:`END_S`.
-        cancels: Whether an answer is cancelled when whoever asked has gone: for those that go on and on.
 
     Raises:
         OSError: It cannot listen there.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=end_s, handler_cancellation=cancels)
+    # Who has gone is noticed by the next write: an answer cancelled while its file is opened leaves that open.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=end_s)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -233,9 +233,7 @@ async def _serving(site: _Site, room: Room, host: str, port: int) -> AsyncIterat
     async with AsyncExitStack() as stack:
         stack.callback(room.close)
         try:
-            bound = await stack.enter_async_context(
-                open_server(site.app(), port, host=host, end_s=END_S, cancels=True)
-            )
+            bound = await stack.enter_async_context(open_server(site.app(), port, host=host, end_s=END_S))
         except OSError as error:
             # Of a name that is not found the number is below 0, and of another kind.
             why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
