@@ -36,6 +36,22 @@ FLAGS = (
     " --autoplay-policy=no-user-gesture-required --remote-debugging-port=0 about:blank"
 )
 WAIT_S = 20.0
+PLACE = """(async () => {
+  const find = () => {
+    const element = document.querySelector(SELECTOR);
+    if (!element) return null;
+    element.scrollIntoView({ block: "nearest", behavior: "instant" });
+    const box = element.getBoundingClientRect();
+    const at = [box.left + box.width / 2, box.top + box.height / 2];
+    const hit = document.elementFromPoint(...at);
+    return box.width && box.height && hit && (element.contains(hit) || hit.contains(element)) ? at : null;
+  };
+  const before = find();
+  await new Promise(requestAnimationFrame);
+  const after = find();
+  return before && after && before[0] === after[0] && before[1] === after[1] ? after : null;
+})()"""
+
 KEYS = {
     "Enter": (13, "\r"),
     "Tab": (9, ""),
@@ -259,13 +275,11 @@ class Page:
         return value
 
     async def place(self, selector: str) -> tuple[float, float]:
-        """Return the middle of the first element that fits, in pixels of the view, after scrolling to it."""
-        quoted = json.dumps(selector)
-        box = await self.until(
-            f"(() => {{ const e = document.querySelector({quoted}); if (!e) return null;"
-            " e.scrollIntoView({block: 'nearest', behavior: 'instant'}); const b = e.getBoundingClientRect();"
-            " return b.width && b.height ? [b.left + b.width / 2, b.top + b.height / 2] : null })()"
-        )
+        """Return the middle of the first element that fits, in pixels of the view, after scrolling to it.
+
+        It must lie still for a frame, and nothing above it: a click there meets it, and nothing else.
+        """
+        box = await self.until(PLACE.replace("SELECTOR", json.dumps(selector)))
         return box[0], box[1]
 
     async def click(self, selector: str) -> None:
