@@ -37,7 +37,7 @@ demo: $(READY)
 	  "$(BIN)/batchup init FOLDER" "a manifest for pictures of your own"
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 torch: $(READY)
 	@echo "installing PyTorch into $(VENV), for the tests of local/torch ..."

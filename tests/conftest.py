@@ -5,9 +5,16 @@ import signal
 
 import pytest
 
+from batchup.processors import cores
+
 # What a shell runs in the background ignores Ctrl-C, and so would every run that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers():
+    """Return how many workers `-n auto` is: half of the time a test waits, for a process or a clock."""
+    return max(4, cores())
 
 
 @pytest.fixture
