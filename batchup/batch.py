@@ -5,13 +5,15 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from batchup.digest import sha256
 from batchup.errors import Faults
 from batchup.inputs import Skipped
 from batchup.inputs.seen import Seen
 from batchup.manifest import Manifest
-from batchup.naming import folded
+from batchup.manifest.template import FIELDS
+from batchup.naming import folded, safe
 from batchup.source import Source, to_path
 from batchup.spool import Spool
 from batchup.task import Task
@@ -75,6 +77,18 @@ def collect(manifest: Manifest, expanded: Iterable[Task | Skipped]) -> Batch:
     return batch
 
 
+class _Common(NamedTuple):
+    """What every task has, so that a template of all may ask for it.
+
+    Attributes:
+        params: Names of the parameters.
+        hashes: Whether every input's contents are known.
+    """
+
+    params: frozenset[str] = frozenset()
+    hashes: bool = False
+
+
 class _Names:
     """Names already taken, as 64-bit hashes: a hit is looked at closely, which only a mistake costs."""
 
@@ -87,6 +101,7 @@ class _Names:
         self._twice: set[int] = set()
         self._links: dict[str, str] = {}
         self._below_out: dict[str, str | None] = {}
+        self._common = _Common()
 
     def claim(self, task: Task) -> None:
         """Take the task's name."""
@@ -125,6 +140,7 @@ class _Names:
         inputs = {key for key in self._inputs if key in self._taken}
         suspects = self._twice | inputs | {key for key in self._parents if key in self._taken}
         if suspects:
+            self._common = _common(tasks)
             for message in self._clashes((t for t in tasks if hash(folded(t.output)) in suspects), inputs):
                 faults.add(self._manifest.fault(("output", "name"), message))
         faults.tell()
@@ -158,46 +174,66 @@ class _Names:
         """Return the template that would tell these two apart."""
         stem, ending = self._template()
         template = stem + ending
-        if one.source.root != other.source.root and posixpath.basename(one.source.base) != posixpath.basename(
-            other.source.base
-        ):
+        roots, folders = (
+            {folded(part) for part in parts}
+            for parts in (
+                (posixpath.basename(one.source.base), posixpath.basename(other.source.base)),
+                (posixpath.dirname(one.source.path), posixpath.dirname(other.source.path)),
+            )
+        )
+        if len(roots) > 1 and "{root}" not in template:
             return "{root}/" + template
-        if (
-            posixpath.dirname(one.source.path) != posixpath.dirname(other.source.path)
-            and "{dir}" not in template
-        ):
+        if len(folders) > 1 and "{dir}" not in template:
             return "{dir}/" + template
-        return f"{stem}-{{{_field(one, other, template)}}}{ending}"
+        return f"{stem}-{{{self._field(one, other, template)}}}{ending}"
 
     def _template(self) -> tuple[str, str]:
         """Return the template of names before its ending, and ``{ext}``, which every output's name ends in."""
-        names = self._manifest.matrix.values if self._manifest.matrix else ()
-        varied = "".join(f"-{{{name}}}" for name in names)
-        template = self._manifest.output.name or f"{{dir}}/{{stem}}{varied}{{ext}}"
+        template = self._manifest.output.name or f"{{dir}}/{{stem}}{self._varied()}{{ext}}"
         whole = template.endswith("{ext}")
         return template.removesuffix("{ext}") if whole else posixpath.splitext(template)[0], "{ext}"
 
+    def _varied(self) -> str:
+        """Return the part of the template that tells the matrix' variants apart, which every task has a value for."""
+        names = self._manifest.matrix.values if self._manifest.matrix else ()
+        common = [name for name in names if name == "model" or name in self._common.params]
+        return "".join(f"-{{{name}}}" for name in common) + ("-{index}" if len(common) < len(names) else "")
 
-def _field(one: Task, other: Task, template: str) -> str:
-    """Return the field, none of *template*'s, that tells these two apart."""
-    stems, endings = zip(*(posixpath.splitext(task.source.path) for task in (one, other)), strict=True)
-    if folded(stems[0]) != folded(stems[1]) and "{stem}" not in template:
-        return "stem"
-    if endings[0].lower() != endings[1].lower():
-        return "source_ext"
-    if one.model != other.model:
-        return "model"
-    for name, value in one.params.items():
-        if other.params.get(name) != value:
-            return name
-    # Unlike {index}, {hash} stays the same whatever is added to the folder.
-    return "hash" if _differ(one.source, other.source) else "index"
+    def _field(self, one: Task, other: Task, template: str) -> str:
+        """Return the field, none of *template*'s, that tells these two apart and has a value for every task."""
+        stems, endings = zip(*(posixpath.splitext(task.source.path) for task in (one, other)), strict=True)
+        if folded(stems[0]) != folded(stems[1]) and "{stem}" not in template:
+            return "stem"
+        if endings[0].lower() != endings[1].lower():
+            return "source_ext"
+        if one.model != other.model:
+            return "model"
+        for name in one.params:
+            # Some are called as what every template has: {model}, {width}.
+            is_taken = name in FIELDS or name not in self._common.params
+            if not is_taken and _differ_in(name, one, other):
+                return name
+        # Unlike {index}, {hash} stays the same whatever is added to the folder.
+        return "hash" if self._common.hashes and _differ(one.source, other.source) else "index"
+
+
+def _common(tasks: Iterable[Task]) -> _Common:
+    params: frozenset[str] | None = None
+    hashes = True
+    for task in tasks:
+        params = frozenset(task.params) if params is None else params & task.params.keys()
+        hashes = hashes and not task.source.url
+    return _Common(params or frozenset(), hashes)
+
+
+def _differ_in(name: str, one: Task, other: Task) -> bool:
+    """Return whether a parameter tells two tasks apart where names stand for both."""
+    mine, others = (folded(safe(task.params.get(name))) for task in (one, other))
+    return mine != others
 
 
 def _differ(one: Source, other: Source) -> bool:
-    """Return whether two inputs are known to have other contents."""
-    if one.url or other.url:
-        return False
+    """Return whether two files are known to have other contents."""
     if one.size_bytes != other.size_bytes:
         return True
     try:

@@ -78,3 +78,38 @@ def test_the_template_that_is_suggested_does(tmp_path, planned, names, output):
     again = planned(f'{folder}, name: "{suggested[1]}"', "params: {output_format: png}")
 
     assert again.status == 0, again.err
+
+
+MIXED = {
+    "what only one of two models takes": (
+        "matrix: {model: [local/lanczos, fal/aura-sr], checkpoint: [v1, v2], overlapping_tiles: [true, false]}",
+        "dir: out",
+    ),
+    "a parameter that is called as what every name may hold": (
+        "matrix: {model: [{model: fal/topaz-image}, {model: fal/topaz-image, params: {model: CGI}}]}",
+        "dir: out",
+    ),
+    "a parameter of the model by which two tasks differ": (
+        "matrix: {model: [local/lanczos, fal/aura-sr], checkpoint: [v1, v2]}",
+        'dir: out, name: "{stem}-{model}{ext}"',
+    ),
+    "two sizes that come to one": ("matrix: {width: [16, 32]}\nparams: {height: 12}", "dir: out"),
+    "two pictures beside an address": (
+        "inputs: [{path: photos}, {url: 'https://photos.example/c.png'}]",
+        'dir: out, name: "same-{source_ext}-{root}{ext}"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "output"), MIXED.values(), ids=MIXED)
+def test_the_template_that_is_suggested_has_a_value_for_every_task(tmp_path, planned, text, output):
+    photo(tmp_path / "photos/a.png", colour="teal")
+    photo(tmp_path / "photos/A.png", colour="plum")
+
+    refused = planned(output, text)
+    suggested = SUGGESTED.search(refused.err)
+    assert suggested is not None, refused.err
+
+    again = planned(f'dir: out, name: "{suggested[1]}"', text)
+
+    assert again.status == 0, again.err
