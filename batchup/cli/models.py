@@ -20,7 +20,7 @@ _LIMITS = (
     ("exclusiveMinimum", "above {}"),
     ("maximum", "to {}"),
     ("exclusiveMaximum", "below {}"),
-    ("minLength", "at least {} characters"),
+    ("minLength", "of {} or more characters"),
     ("maxLength", "at most {} characters"),
 )
 """Keywords of JSON Schema and how they are said."""

@@ -84,9 +84,7 @@ _SENTENCES: Mapping[str, Callable[[Details], str]] = {
     "too_long": lambda context: (
         f"has {context['actual_length']} items; {context['max_length']} are the most allowed"
     ),
-    "string_too_short": lambda context: (
-        f"is too short; at least {context['min_length']} characters are needed"
-    ),
+    "string_too_short": lambda context: f"is too short; it needs {context['min_length']} or more characters",
     "string_too_long": lambda context: f"is too long; at most {context['max_length']} characters are allowed",
     "string_pattern_mismatch": lambda context: f"has not the form {context['pattern']}",
 }
