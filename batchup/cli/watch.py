@@ -24,10 +24,23 @@ if TYPE_CHECKING:
     from batchup.watch import Wishes
 
 UNITS = ("systemd", "launchd")
+UNIT = "launchd" if sys.platform == "darwin" else "systemd"
 LEAST_POLL_S = 1.0
 
 
+class _Watch(click.Command):
+    """Takes no manifest that follows ``--unit`` for that option's value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        following = dict(zip(args, [*args[1:], ""], strict=True))
+        is_bare = following.get("--unit", UNIT) not in UNITS
+        return super().parse_args(
+            ctx, [f"--unit={UNIT}" if is_bare and one == "--unit" else one for one in args]
+        )
+
+
 @click.command(
+    cls=_Watch,
     short_help="Run what is new in the input folders, as it comes.",
     epilog="Example:  batchup watch holiday.yaml --settle 30s",
 )
@@ -52,7 +65,7 @@ LEAST_POLL_S = 1.0
 @click.option(
     "--unit",
     is_flag=False,
-    flag_value="launchd" if sys.platform == "darwin" else "systemd",
+    flag_value=UNIT,
     type=click.Choice(UNITS),
     help="Print what starts this watch at every login, and end.",
 )

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from batchup.cli.watch import UNIT
 from tests.library import batchup, manifest, photo
 
 
@@ -70,6 +71,16 @@ def test_a_launchd_file_is_a_property_list_of_the_same_command(file):
     assert found["ProgramArguments"][:6] == [sys.executable, "-P", "-m", "batchup", "watch", str(file)]
     assert (found["Label"], found["WorkingDirectory"]) == ("batchup.holiday", str(file.parent))
     assert found["RunAtLoad"] is True
+
+
+def test_the_unit_of_this_machine_is_printed_wherever_the_option_stands(file):
+    said = {
+        batchup("watch", *arguments, cwd=file.parent).stdout
+        for arguments in ((file, "--unit"), ("--unit", file), ("--unit", "--", file), ("--unit", UNIT, file))
+    }
+
+    assert len(said) == 1
+    assert ("<plist" in said.pop()) == (UNIT == "launchd")
 
 
 def test_a_folder_that_no_unit_can_name_is_refused(tmp_path):
