@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from batchup.ledger.lock import holder
@@ -36,12 +38,16 @@ def take_over(folder: Path, manifest: Path) -> None:
 
 def _mine(place: Path) -> Iterator[Path]:
     """Yield the folders of rehearsals that belong to this user: others may make such names here, too."""
-    with os.scandir(place) as entries:
-        for entry in entries:
-            if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                if status.st_uid == os.getuid():
-                    yield Path(entry.path)
+    try:
+        names = os.listdir(place)  # noqa: PTH208 - only names
+    except OSError:  # some places may be written to and not read
+        return
+    for path in (place / name for name in names if name.startswith(PREFIX)):
+        # A rehearsal that began at the same moment may remove the same one.
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+                yield path
 
 
 def _marked(folder: Path) -> bytes:

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -262,6 +263,21 @@ def test_a_rehearsal_that_lasts_still_keeps_its_folder(job, own_temporary_folder
         take_over(new, job.file)
 
     assert set(own_temporary_folder.iterdir()) == {lasting, new}
+
+
+def test_rehearsals_that_begin_together_remove_the_earlier_ones_together(job, own_temporary_folder):
+    for _ in range(50):
+        make().joinpath("of").write_bytes(bytes(job.file))
+
+    def begin(folder):
+        with locked(folder / IN_USE):
+            take_over(folder, job.file)
+
+    together = {make() for _ in range(5)}
+    with ThreadPoolExecutor(len(together)) as pool:
+        list(pool.map(begin, together))
+
+    assert set(own_temporary_folder.iterdir()) <= together
 
 
 def test_the_copy_of_the_ledger_is_a_ledger(call, job):
