@@ -55,7 +55,7 @@ def approved(
     # One document is all that --json prints: that of the last run. Likewise one end is announced: the command's.
     outcome = attended.run(replace(options, announces=False), tells=not output.json)
     options = replace(options, choice=replace(options.choice, sample=None))
-    while (found := _rest(manifest, outcome, options)) is not None:
+    while (found := _rest(manifest, outcome, options, quiet=output.quiet)) is not None:
         rest, coverage = found
         if not (yes or _asked(manifest, _words(rest, coverage), quiet=output.quiet)):
             break
@@ -84,7 +84,9 @@ def _is_over(outcome: "Outcome") -> bool:
     return outcome.summary is None or outcome.signum is not None or bool(outcome.fatal)
 
 
-def _rest(manifest: "Manifest", sample: "Outcome", options: "Options") -> "tuple[Plan, Coverage] | None":
+def _rest(
+    manifest: "Manifest", sample: "Outcome", options: "Options", *, quiet: bool
+) -> "tuple[Plan, Coverage] | None":
     """Return what a run would do now, and how far the budgets reach; None where nothing is to be run any more."""
     if _is_over(sample):
         return None
@@ -95,7 +97,7 @@ def _rest(manifest: "Manifest", sample: "Outcome", options: "Options") -> "tuple
     from batchup.survey import survey
     from batchup.ticker import heeded, reading, ticking
 
-    with ticking(show=True) as tell, open_view(manifest.ledger_path) as view:
+    with ticking(show=not quiet) as tell, open_view(manifest.ledger_path) as view:
         history = History(view.read_line).fold(heeded(view.replay(), reading(manifest.ledger_path, tell)))
         catalogue = Catalogue(manifest, experience=history.experience)
         rest = survey(manifest, history, options.choice, datetime.now(UTC), tell, catalogue=catalogue)

@@ -17,7 +17,7 @@ from batchup.cli import print_json
 from batchup.cli.options import Output, common
 from batchup.errors import FatalError, Fault, ManifestError
 from batchup.source import Kind
-from batchup.terminal import count, escape
+from batchup.terminal import count, escape, program
 
 SCAN_S = 10.0
 """How long the folder is looked at; a library of a million files need not be counted for this."""
@@ -253,10 +253,10 @@ def _counted(kind: str, formats: Counter[str]) -> str:
 
 
 def _steps(target: Path) -> dict[str, str]:
-    name = shlex.quote(str(target))
+    name, batchup = shlex.quote(str(target)), program()
     return {
-        f"batchup plan {name}": "see what would happen",
-        f"batchup run {name}": "do it; the same command goes on where it stopped",
+        f"{batchup} plan {name}": "see what would happen",
+        f"{batchup} run {name}": "do it; the same command goes on where it stopped",
     }
 
 

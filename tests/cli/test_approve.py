@@ -137,6 +137,13 @@ def test_a_script_approves_beforehand_and_gets_one_document(job):
     assert done.stdout.count('"job"') == 1
 
 
+def test_a_quiet_terminal_is_not_told_either_how_far_the_search_for_the_rest_has_come(job):
+    with Typist("run", job, "--sample", 2, "--approve", "--yes", "--quiet", cwd=job.parent) as person:
+        assert person.end() == 0
+
+        assert person.shown == ""
+
+
 def test_there_is_nothing_to_approve_without_a_sample(job):
     done = batchup("run", job, "--approve", cwd=job.parent, status=2)
 

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 
 import pytest
 
@@ -78,13 +79,14 @@ def test_a_folder_of_videos_gets_a_model_for_videos(call, here):
     assert (manifest.model, manifest.rules) == ("local/lanczos-video", ())
 
 
-def test_the_next_steps_are_printed_ready_to_copy(call, here):
+def test_the_next_steps_are_printed_ready_to_copy(call, here, monkeypatch):
     photo(here / "holiday/a.jpg")
+    monkeypatch.setattr(sys, "argv", ["env/bin/batchup"])
 
     out = call("init", "holiday", "--output", "my job.yaml").out
 
-    assert "batchup plan 'my job.yaml'" in out
-    assert "batchup run 'my job.yaml'" in out
+    assert "  env/bin/batchup plan 'my job.yaml'" in out
+    assert "  env/bin/batchup run 'my job.yaml'" in out
 
 
 def test_a_manifest_that_is_there_is_never_replaced_unasked(call, here):
