@@ -164,7 +164,7 @@ def _place(means: Means, tools: Tools, memory_bytes: int) -> Place:
         with sources.hearing(source):
             await tools.transport.download(source.url, file, allow_private=source.allow_private)
 
-    sources = Sources(ask)
+    sources = Sources(ask, means.clock)
     keep_metadata = means.manifest.output.metadata == "keep"
     return Place(
         means.manifest.output_dir,

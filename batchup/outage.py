@@ -17,6 +17,9 @@ FIRST_S, MOST_S = 1.0, 15.0
 FRESH_S = 1.0
 """So long a look that went well is believed."""
 
+SILENT_S = 900.0
+"""So long nothing is heard of any host of inputs before they are taken for gone, and not the network."""
+
 _ANSWERS = frozenset({"rate_limited", "server_error", "url_not_found"})
 """Classes of errors that the other side itself told. Others may have been found here, with nobody asked."""
 
@@ -27,16 +30,18 @@ Reach = Callable[[], Awaitable[None]]
 class Sources:
     """Hosts that inputs came from in this run. Where the network is gone, none of them answers any more.
 
-    One that never did may not exist: that nobody knows it is no sign of anything.
+    One that never did may not exist: that nobody knows it is no sign of anything. Nor is one that has been silent for
+    :data:`SILENT_S`: a host may be gone for good, and what does not need it must not wait for it all night.
     """
 
     MOST = 3
     """So many are asked in one look, the last ones heard of."""
 
-    def __init__(self, ask: Callable[[Source], Awaitable[None]]) -> None:
+    def __init__(self, ask: Callable[[Source], Awaitable[None]], clock: Clock) -> None:
         """Take how to ask: as :data:`Reach`, of an input's host."""
-        self._ask = ask
+        self._ask, self._clock = ask, clock
         self._heard: dict[str, Source] = {}
+        self._silent_since_s: float | None = None
 
     @contextmanager
     def hearing(self, source: Source) -> Iterator[None]:
@@ -50,6 +55,7 @@ class Sources:
         self._note(source)
 
     def _note(self, source: Source) -> None:
+        self._silent_since_s = None
         host = urlsplit(source.url).netloc
         self._heard.pop(host, None)
         self._heard[host] = source
@@ -58,16 +64,30 @@ class Sources:
 
     async def reach(self) -> None:
         """See :data:`Reach`."""
-        for number, source in enumerate(reversed([*self._heard.values()]), 1):
+        silence: TransientError | None = None
+        for source in reversed([*self._heard.values()]):
             try:
                 await self._ask(source)
-            except (NotSentError, AnswerLostError):
-                if number == len(self._heard):
-                    raise
+            except (NotSentError, AnswerLostError) as error:
+                silence = error
             except TaskError:
-                return  # it was answered: somebody is there
+                break  # it was answered: somebody is there
             else:
-                return
+                break
+        else:
+            if silence is not None and not self._are_gone():
+                raise silence
+        self._silent_since_s = None
+
+    def _are_gone(self) -> bool:
+        """Take in that no host answers, and return whether that has been so for too long; they are forgotten then."""
+        now_s = self._clock.now_s()
+        if self._silent_since_s is None:
+            self._silent_since_s = now_s
+        if now_s - self._silent_since_s < SILENT_S:
+            return False
+        self._heard.clear()
+        return True
 
 
 class Outage:

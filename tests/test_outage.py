@@ -5,8 +5,9 @@ from contextlib import suppress
 import anyio
 import pytest
 
+from batchup.clock import SystemClock
 from batchup.errors import AnswerLostError, NotSentError, RejectedError
-from batchup.outage import Outage, Sources
+from batchup.outage import SILENT_S, Outage, Sources
 from batchup.shutdown import Shutdown
 from batchup.source import Source
 from tests.providers.fal.simulation import Clock, simulated
@@ -104,12 +105,23 @@ def test_while_it_lasts_nobody_else_begins_anything():
     assert simulated(begin) >= 30
 
 
+class Hand(SystemClock):
+    """A clock that is wound by hand."""
+
+    def __init__(self):
+        self.at_s = 1000.0
+
+    def now_s(self):
+        return self.at_s
+
+
 class Hosts:
     """Hosts of inputs, some of which answer."""
 
     def __init__(self, *alive):
         self.alive, self.asked = set(alive), []
-        self.sources = Sources(self.ask)
+        self.clock = Hand()
+        self.sources = Sources(self.ask, self.clock)
 
     async def ask(self, source):
         self.asked.append(source.url)
@@ -158,3 +170,32 @@ async def test_one_host_that_answers_shows_that_the_network_is_there():
     hosts.met("https://b.example/2")
 
     await hosts.sources.reach()
+
+
+async def test_hosts_that_stay_silent_for_a_quarter_of_an_hour_are_gone_and_nothing_waits_for_them_any_more():
+    hosts = Hosts()
+    hosts.met("https://a.example/1")
+    with pytest.raises(NotSentError):
+        await hosts.sources.reach()
+    hosts.clock.at_s += SILENT_S - 1
+    with pytest.raises(NotSentError):
+        await hosts.sources.reach()
+
+    hosts.clock.at_s += 1
+    await hosts.sources.reach()
+    asked = len(hosts.asked)
+    await hosts.sources.reach()
+
+    assert len(hosts.asked) == asked
+
+
+async def test_a_host_that_answered_meanwhile_is_waited_for_anew():
+    hosts = Hosts()
+    hosts.met("https://a.example/1")
+    with pytest.raises(NotSentError):
+        await hosts.sources.reach()
+    hosts.met("https://a.example/1")
+    hosts.clock.at_s += SILENT_S
+
+    with pytest.raises(NotSentError):
+        await hosts.sources.reach()

@@ -122,3 +122,25 @@ async def test_a_host_that_was_never_there_fails_its_tasks_and_nothing_waits_for
         "not_connected"
     }
     assert not outputs(tmp_path / "out")
+
+
+async def test_a_host_that_is_gone_for_good_fails_its_tasks_and_the_others_are_done(tmp_path, job):
+    file, host = job
+    photo(tmp_path / "photos/own.png", seed=9)
+    file.write_text(file.read_text().replace("allow_private: true}", "allow_private: true}, {path: photos}"))
+    with contextlib.ExitStack() as up, anyio.fail_after(MOST_S):
+        up.enter_context(host.up())
+
+        def leave():
+            assert host.twice.wait(60)
+            up.close()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(to_thread.run_sync, leave)
+            outcome = await run(load(file), Options(), Witness(), Tempo(1000))
+
+    tasks = outcome.summary.tasks
+    assert tasks.done == len(outputs(tmp_path / "out"))
+    assert "own.png" in outputs(tmp_path / "out")
+    assert (tasks.done + tasks.failed, tasks.pending) == (9, 0)
+    assert tasks.failed > 0
