@@ -52,6 +52,13 @@ class Books:
         """Return what was charged and is reserved for one model's tasks."""
         return self._models.get(model) or Money()
 
+    def charged(self, task: int) -> Decimal:
+        """Return what all submissions of a task were charged."""
+        latest, usd = self._charge_of(task)
+        if not self._earlier:
+            return usd
+        return sum((self._earlier.get((task, attempt), _NOTHING) for attempt in range(latest)), usd)
+
     def estimate(self, task: int, amount: str | None) -> None:
         """Count a task's estimate, which has none so far; None where there is no price."""
         if amount is None:

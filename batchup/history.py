@@ -33,6 +33,10 @@ class History(Fold):
         """What one model's tasks were charged and have reserved; its *estimated* and *unpriced* are not told."""
         return self._books.money_of(model)
 
+    def charged(self, record: Record) -> Decimal:
+        """Return what all submissions of the task were charged, in USD."""
+        return self._books.charged(record.number)
+
     def get(self, task_id: str) -> Record | None:
         """Return what is known of the task."""
         return self.records.get(bytes.fromhex(task_id))

@@ -170,10 +170,11 @@ async def _answer(approval: "Approval", question: str, *, on_terminal: bool) -> 
 
 def _reported(manifest: "Manifest", approval: "Approval | None", question: str) -> Path:
     """Write the report, with the question on it."""
-    from batchup.cli.report import read_report
+    from batchup.cli.report import open_report
     from batchup.report import write
     from batchup.report.page import Question
     from batchup.report.write import default_file
 
     asked = None if approval is None else Question(question, approval.url, approval.token)
-    return write(read_report(manifest), manifest, default_file(manifest), question=asked).file
+    with open_report(manifest) as told:
+        return write(told, manifest, default_file(manifest), question=asked).file

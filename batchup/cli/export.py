@@ -7,7 +7,6 @@ from typing import Any, TextIO
 import msgspec
 
 from batchup import events
-from batchup.bill import Charges
 from batchup.history import History, Record
 from batchup.source import Source
 from batchup.terminal import escape
@@ -74,15 +73,13 @@ def rows(lines: Iterable[tuple[int, bytes]], read_line: Callable[[int], bytes]) 
     Raises:
         LedgerError: At once: the ledger is damaged.
     """
-    charges = Charges()
-    history = History(read_line).fold(charges.watch(lines))
-    seen = ((key.hex(), record, history.seen(record)) for key, record in history.records.items())
-    return (_row(task_id, record, one, history.last(record), charges) for task_id, record, one in seen if one)
+    history = History(read_line).fold(lines)
+    seen = ((record, history.seen(record)) for record in history.records.values())
+    return (_row(history, record, one) for record, one in seen if one)
 
 
-def _row(
-    task_id: str, record: Record, seen: events.Seen, last: events.AnyEvent | None, charges: Charges
-) -> Row:
+def _row(history: History, record: Record, seen: events.Seen) -> Row:
+    last = history.last(record)
     done = last if isinstance(last, events.Done) else None
     told = last if isinstance(last, events.Failed | events.Held) else None
     return Row(
@@ -96,7 +93,7 @@ def _row(
         width=done.width if done else seen.width,
         height=done.height if done else seen.height,
         estimated_usd=None if seen.estimated_usd is None else float(seen.estimated_usd),
-        charged_usd=float(charges.of(task_id)),
+        charged_usd=float(history.charged(record)),
         attempts=record.attempts,
         error=record.failure,
         message=told.message if told else "",
@@ -105,7 +102,7 @@ def _row(
         orphaned=record.orphaned,
         sha256=done.sha256 if done else "",
         source_sha256=(done.source_sha256 if done else "") or seen.sha256,
-        id=task_id,
+        id=record.key.hex(),
     )
 
 

@@ -4,9 +4,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -16,7 +17,10 @@ from batchup.cli.options import Output, common, manifest_argument
 from batchup.errors import FatalError
 from batchup.terminal import count, escape
 
+TICK_EVERY = 1000
+
 if TYPE_CHECKING:
+    from batchup.cli.export import Row
     from batchup.manifest import Manifest
     from batchup.report import Report, Written
 
@@ -68,15 +72,16 @@ def _page(job: "Manifest", target: Path | None, output: Output) -> None:
     from batchup.ticker import ticking
 
     file = Path(os.path.abspath(target)) if target is not None else default_file(job)  # noqa: PTH100 - resolve() would follow links
-    with ticking(show=not output.quiet) as tell:
-        told = read_report(job, tell)
-        written = write(told, job, file, lambda made, of: tell(f"thumbnails: {made:,} of {of:,}"))
+    with ticking(show=not output.quiet) as tell, open_report(job, tell) as told:
+        written = write(told, job, file, tell)
     if output.json:
         print_json(_document(told, written))
     elif not output.quiet:
         click.echo(escape(told.headline))
         beside = f", thumbnails in {escape(str(written.beside))}" if written.beside else ""
         click.echo(f"{escape(str(written.file))}  {format_bytes(written.size_bytes)}{beside}")
+        if written.shown < (tasks := len(told.entries)):
+            click.echo(f"its gallery shows {written.shown:,} of {tasks:,} tasks; --format csv lists all")
 
 
 def _document(told: "Report", written: "Written") -> dict[str, object]:
@@ -89,8 +94,9 @@ def _document(told: "Report", written: "Written") -> dict[str, object]:
     }
 
 
-def read_report(job: "Manifest", tell: Callable[[str], None] = lambda _: None) -> "Report":
-    """Return what the ledger of a job tells; *tell* is told how far it was read."""
+@contextmanager
+def open_report(job: "Manifest", tell: Callable[[str], None] = lambda _: None) -> "Iterator[Report]":
+    """Give what the ledger of a job tells while the block lasts; *tell* is told how far it was read."""
     from datetime import UTC, datetime
 
     from batchup.ledger import open_view
@@ -101,24 +107,16 @@ def read_report(job: "Manifest", tell: Callable[[str], None] = lambda _: None) -
     running = holder(Path(os.path.realpath(job.ledger_path)))
     with open_view(job.ledger_path) as view:
         told = reading(job.ledger_path, tell)
-        return read(view.replay(), view.read_line, datetime.now(UTC), running, told)
+        yield read(view.replay(), view.read_line, datetime.now(UTC), running, told)
 
 
 def _table(job: "Manifest", form: str, target: Path | None, output: Output) -> None:
     """Print or write a table or a document, whole or not at all."""
-    import msgspec
-
-    from batchup.cli.export import rows, write_csv
-    from batchup.ledger import open_view
+    from batchup.ticker import ticking
 
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as draft:
-        if form == "csv":
-            with open_view(job.ledger_path) as view:
-                number = write_csv(rows(view.replay(), view.read_line), draft)
-        else:
-            told = read_report(job)
-            number = len(told.entries)
-            draft.write(msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n")
+        with ticking(show=not output.quiet) as tell:
+            number = _csv(job, draft, tell) if form == "csv" else _json(job, draft, tell)
         draft.seek(0)
         if target is None:
             shutil.copyfileobj(draft, sys.stdout)
@@ -133,6 +131,30 @@ def _table(job: "Manifest", form: str, target: Path | None, output: Output) -> N
         print_json({"report": str(target), "tasks": number})
     elif not output.quiet:
         click.echo(f"{escape(str(target))}: {count(number, 'task')}")
+
+
+def _csv(job: "Manifest", draft: TextIO, tell: Callable[[str], None]) -> int:
+    from batchup.cli.export import rows, write_csv
+    from batchup.ledger import open_view
+    from batchup.ticker import heeded, reading
+
+    with open_view(job.ledger_path) as view:
+        found = rows(heeded(view.replay(), reading(job.ledger_path, tell)), view.read_line)
+        return write_csv(_counted(found, tell), draft)
+
+
+def _json(job: "Manifest", draft: TextIO, tell: Callable[[str], None]) -> int:
+    from batchup.report.write import write_json
+
+    with open_report(job, tell) as told:
+        return write_json(told, draft, lambda number: tell(f"writing: {number:,} tasks"))
+
+
+def _counted(rows: "Iterable[Row]", tell: Callable[[str], None]) -> "Iterator[Row]":
+    for number, row in enumerate(rows):
+        if number % TICK_EVERY == 0:
+            tell(f"writing: {number:,} tasks")
+        yield row
 
 
 def _refuse_to_replace(target: Path | None, *sources: Path) -> None:

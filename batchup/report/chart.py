@@ -116,7 +116,7 @@ def charts(report: Report, zone: tzinfo | None = None) -> tuple[Chart, ...]:
         zone: Of the moments that are shown; None for this machine's.
     """
     axis = _Axis(report.sessions)
-    if not axis.total_s or not any(entry.state in {"done", "failed"} for entry in report.entries):
+    if not axis.total_s or not (report.done_at or report.failed_at):
         return ()
     tasks = _tasks(report, axis, zone)
     return (tasks, _money(report, axis, zone)) if report.spent else (tasks,)
@@ -124,8 +124,8 @@ def charts(report: Report, zone: tzinfo | None = None) -> tuple[Chart, ...]:
 
 def _tasks(report: Report, axis: _Axis, zone: tzinfo | None) -> Chart:
     counts = report.summary.tasks
-    done = _steps(axis, ((entry.at, 1.0) for entry in report.entries if entry.state == "done"))
-    failed = _steps(axis, ((entry.at, 1.0) for entry in report.entries if entry.state == "failed"))
+    done = _steps(axis, ((at, 1.0) for at in report.done_at))
+    failed = _steps(axis, ((at, 1.0) for at in report.failed_at))
     top, rows = _scale(max(counts.done, counts.failed, 1), whole=True)
     curves = [_curve("done", done, top, axis)]
     if counts.failed:

@@ -1,20 +1,24 @@
-"""What the page's gallery is given: one small object a task, and tables of what many share."""
+"""What the page's gallery is given, as JSON in pieces: one small object a task, and tables of what many share."""
 
 import base64
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from batchup.report.model import Entry
-from batchup.report.picture import shows
+from batchup.keys import Keys
+from batchup.report.model import Entry, Tasks
 from batchup.report.places import Places, address, folder_address
-from batchup.report.thumbnails import key
+from batchup.report.thumbnails import Made
+from batchup.report.wanted import Pictures, look
 from batchup.task import Scalar
 from batchup.terminal import escape
+
+AT_ONCE = 200
+"""Tasks in a piece."""
 
 STATES = ("done", "failed", "held", "in flight", "pending")
 
@@ -55,70 +59,86 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     x: str = ""
 
 
-class Gallery(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them.
+class Gallery:
+    """Everything that the page is given about *entries*. Asked for once.
 
-    Attributes:
-        models: Name of the model, parameters as text.
-        thumbs: Key -> data, where they are within the page; else *beside* is the address of their folder.
+    Models are told by name and parameters as text.
     """
 
-    folders: list[str]
-    models: list[tuple[str, str]]
-    states: tuple[str, ...]
-    items: list[Item]
-    beside: str = ""
-    thumbs: dict[str, str] = {}
+    def __init__(self, entries: Tasks, places: Places, page: Path, cache: Path, made: Made) -> None:
+        """Begin with nothing told.
 
+        Args:
+            entries: To be shown.
+            places: Of the job.
+            page: Folder of the page.
+            cache: Folder of thumbnails and previews.
+            made: What there is in it.
+        """
+        self._entries, self._places, self._made, self._cache = entries, places, made, cache
+        self._shown = _Shown(page, cache, made)
+        self._folders, self._models = _Table(), _Table()
+        # An input is known by 64 bits of it: two of a million are taken for one once in 10^7 times.
+        self._inputs = Keys(8)
 
-@dataclass(frozen=True, slots=True)
-class Pictures:
-    """The files of one entry: paths and keys, None for what is not there."""
+    def __len__(self) -> int:
+        return len(self._entries)
 
-    before: str | None = None
-    after: str | None = None
-    before_key: str | None = None
-    after_key: str | None = None
+    def pieces(
+        self, thumbs: Iterator[str], beside: str = "", tick: Callable[[int], None] = lambda _: None
+    ) -> Iterator[bytes]:
+        """Yield all as one JSON object.
 
-    @property
-    def thumb(self) -> tuple[str, str] | None:
-        """Key and path of what stands for the task: its output, else its input."""
-        for name, path in ((self.after_key, self.after), (self.before_key, self.before)):
-            if name and path:
-                return name, path
-        return None
+        Args:
+            thumbs: Keys of those thumbnails that are told with it.
+            beside: Address of the folder of the others.
+            tick: Called now and then with how many tasks were told.
+        """
+        encode = msgspec.json.encode
+        yield b'{"items":['
+        told, items = 0, self._items()
+        while some := list(islice(items, AT_ONCE)):
+            # As an array without its brackets.
+            yield (b"," if told else b"") + encode(some)[1:-1]
+            told += len(some)
+            tick(told)
+        tables = {"folders": list(self._folders.numbers), "models": list(self._models.numbers)}
+        yield b"]," + encode({**tables, "states": STATES, "beside": beside})[1:-1]
+        yield b',"thumbs":{'
+        for number, name in enumerate(thumbs):
+            data = base64.b64encode((self._cache / f"{name}.webp").read_bytes())
+            yield (b"," if number else b"") + b'"%s":"data:image/webp;base64,%s"' % (name.encode(), data)
+        yield b"}}"
 
+    def _items(self) -> Iterator[Item]:
+        files = look(self._entries, self._places)
+        return (self._item(entry, some) for entry, some in zip(self._entries, files, strict=True))
 
-def look(entries: Iterable[Entry], places: Places) -> list[Pictures]:
-    """Look for the files of all entries."""
-    known: dict[str, str | None] = {}
-    found = []
-    for entry in entries:
-        before, after = places.before(entry), places.after(entry)
-        for path in (before, after):
-            if path is not None and path not in known:
-                known[path] = key(path)
-        before_key = known[before] if before is not None else None
-        after_key = known[after] if after is not None else None
-        found.append(
-            Pictures(before if before_key else None, after if after_key else None, before_key, after_key)
+    def _item(self, entry: Entry, files: Pictures) -> Item:
+        before, before_is_preview = self._shown.of(files.before, files.before_key)
+        after, after_is_preview = self._shown.of(files.after, files.after_key)
+        known_by = hash((entry.root, entry.path, entry.url)).to_bytes(8, "little", signed=True)
+        return Item(
+            n=escape(entry.url or entry.path.rpartition("/")[2]),
+            f=self._folders(escape(entry.folder)),
+            m=self._models((escape(entry.model), escape(said(entry.params)))),
+            s=STATES.index(entry.state),
+            g=self._inputs.add(known_by),
+            v=entry.kind == "video",
+            t=files.thumb if files.thumb and files.thumb in self._made else "",
+            b=before,
+            bp=before_is_preview,
+            a=after,
+            ap=after_is_preview,
+            w=entry.width,
+            h=entry.height,
+            z=entry.size_bytes,
+            c=entry.charged_usd,
+            d=entry.seconds,
+            u=entry.unexpected_size,
+            e=escape(entry.error),
+            x=escape(entry.message),
         )
-    return found
-
-
-def wanted(pictures: Iterable[Pictures]) -> dict[str, str]:
-    """Return of which files something is to be made: key -> path."""
-    made: dict[str, str] = {}
-    shown: dict[str, bool] = {}
-    for one in pictures:
-        if one.thumb:
-            made[one.thumb[0]] = one.thumb[1]
-        if one.after_key and one.before_key and one.before:
-            if one.before_key not in shown:
-                shown[one.before_key] = shows(one.before)
-            if not shown[one.before_key]:
-                made[one.before_key] = one.before
-    return made
 
 
 class _Table:
@@ -131,56 +151,11 @@ class _Table:
         return self.numbers.setdefault(value, len(self.numbers))
 
 
-def arrange(
-    entries: Iterable[Entry], pictures: Iterable[Pictures], page: Path, cache: Path, there: Collection[str]
-) -> Gallery:
-    """Return what the page is given, thumbnails left out.
-
-    Args:
-        entries: Of the report.
-        pictures: Of each.
-        page: Folder of the page.
-        cache: Folder of thumbnails and previews.
-        there: Names of the files in it.
-    """
-    folders, models, inputs = _Table(), _Table(), _Table()
-    shown = _Shown(page, cache, there)
-    items = []
-    for entry, files in zip(entries, pictures, strict=True):
-        before, before_is_preview = shown.of(files.before, files.before_key)
-        after, after_is_preview = shown.of(files.after, files.after_key)
-        thumb = files.thumb
-        items.append(
-            Item(
-                n=escape(entry.url or entry.path.rpartition("/")[2]),
-                f=folders(escape(entry.folder)),
-                m=models((escape(entry.model), escape(said(entry.params)))),
-                s=STATES.index(entry.state),
-                g=inputs((entry.root, entry.path, entry.url)),
-                v=entry.kind == "video",
-                t=thumb[0] if thumb and f"{thumb[0]}.webp" in there else "",
-                b=before,
-                bp=before_is_preview,
-                a=after,
-                ap=after_is_preview,
-                w=entry.width,
-                h=entry.height,
-                z=entry.size_bytes,
-                c=entry.charged_usd,
-                d=entry.seconds,
-                u=entry.unexpected_size,
-                e=escape(entry.error),
-                x=escape(entry.message),
-            )
-        )
-    return Gallery(folders=list(folders.numbers), models=list(models.numbers), states=STATES, items=items)
-
-
 class _Shown:
     """Finds how a page shows files."""
 
-    def __init__(self, page: Path, cache: Path, there: Collection[str]) -> None:
-        self._page, self._there = page, there
+    def __init__(self, page: Path, cache: Path, made: Made) -> None:
+        self._page, self._made = page, made
         self._cache = folder_address(str(cache), page)
         self._folders: dict[str, str] = {}
 
@@ -188,21 +163,12 @@ class _Shown:
         """Return a file's address, or that of its preview, and whether it is the preview."""
         if path is None or name is None:
             return "", False
-        if f"{name}.jpg" in self._there:
+        if self._made.has_preview(name):
             return f"{self._cache}{name}.jpg", True
         parent = os.path.dirname(path)  # noqa: PTH120 - names may hold what pathlib normalises
         if parent not in self._folders:
             self._folders[parent] = folder_address(parent, self._page)
         return address(path, self._page, self._folders), False
-
-
-def embedded(gallery: Gallery, cache: Path) -> dict[str, str]:
-    """Return all thumbnails as data addresses, by key."""
-    names = {item.t for item in gallery.items if item.t}
-    return {
-        name: "data:image/webp;base64," + base64.b64encode((cache / f"{name}.webp").read_bytes()).decode()
-        for name in names
-    }
 
 
 def said(params: Mapping[str, Scalar]) -> str:

@@ -1,7 +1,10 @@
 """What a report tells, as frozen values. All texts are as the ledger has them: whoever shows them makes them harmless."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from array import array
+from collections.abc import Iterator, Mapping, Sized
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 
@@ -77,6 +80,50 @@ class Spent(msgspec.Struct, frozen=True):
     usd: float
 
 
+class Moments:
+    """Moments in the order in which they were told, to the microsecond, at eight bytes each."""
+
+    def __init__(self) -> None:
+        self._seconds = array("d")
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def append(self, at: datetime) -> None:
+        """Add an aware moment."""
+        self._seconds.append(at.timestamp())
+
+    def __iter__(self) -> Iterator[datetime]:
+        return (datetime.fromtimestamp(seconds, UTC) for seconds in self._seconds)
+
+
+class Spending:
+    """All charges in order, at sixteen bytes each."""
+
+    def __init__(self) -> None:
+        self._at, self._usd = Moments(), array("d")
+
+    def __len__(self) -> int:
+        return len(self._usd)
+
+    def append(self, at: datetime, usd: float) -> None:
+        """Add a charge."""
+        self._at.append(at)
+        self._usd.append(usd)
+
+    def __iter__(self) -> Iterator[Spent]:
+        return map(Spent, self._at, self._usd)
+
+
+class Tasks(Sized, Protocol):
+    """Entries that are read when they are asked for."""
+
+    def __iter__(self) -> Iterator[Entry]: ...
+    def __getitem__(self, place: int, /) -> Entry: ...
+    def foremost(self, most: int) -> "Tasks":
+        """Return no more than so many, those that a person would look at first."""
+
+
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """What one model has done.
 
@@ -111,7 +158,8 @@ class Failures(msgspec.Struct, frozen=True):
     examples: tuple[tuple[str, str], ...]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Report:
     """Everything that a report tells.
 
     Attributes:
@@ -123,6 +171,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         spent: All charges, in order.
         failures: The most frequent first.
         entries: All tasks of the job but orphans, as they were first seen.
+        done_at: When those that are done were, as listed; *failed_at* likewise.
     """
 
     headline: str
@@ -134,5 +183,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[Totals, ...]
     failures: tuple[Failures, ...]
     sessions: tuple[Session, ...]
-    spent: tuple[Spent, ...]
-    entries: tuple[Entry, ...]
+    spent: Spending
+    entries: Tasks
+    done_at: Moments
+    failed_at: Moments

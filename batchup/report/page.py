@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import cache
@@ -12,7 +13,7 @@ import msgspec
 
 from batchup.manifest.quantities import format_bytes, format_duration, format_usd
 from batchup.report.chart import charts
-from batchup.report.gallery import STATES, Gallery
+from batchup.report.gallery import STATES
 from batchup.report.model import Report
 from batchup.terminal import escape
 
@@ -41,37 +42,41 @@ class Question(msgspec.Struct, frozen=True):
 
 def render(
     report: Report,
-    gallery: Gallery,
+    data: Iterable[bytes],
+    shown: int,
     about: About,
     zone: tzinfo | None = None,
     question: Question | None = None,
-) -> str:
-    """Return the page.
+) -> Iterator[str]:
+    """Yield the page in pieces.
 
     Args:
         report: What it tells.
-        gallery: What it shows.
+        data: What its gallery is given, as JSON in pieces; read as the page is made.
+        shown: How many tasks these are.
         about: The job.
         zone: Of the moments that it tells; None for this machine's.
         question: Asked at its top.
     """
     style = _file("page/report.css") + _file(f"{_SLIDER}styles.css")
     scripts = [_slider(), _file("page/stage.js"), _file("page/viewer.js"), _file("page/gallery.js")]
+    tasks = report.summary.tasks
     return (
         _environment()
         .get_template("report.html")
-        .render(
+        .generate(
             report=report,
             summary=report.summary,
             about=about,
             charts=charts(report, zone),
             states=STATES,
-            counts={state: sum(entry.state == state for entry in report.entries) for state in STATES},
+            shown=shown,
+            counts={state: getattr(tasks, state.replace(" ", "_")) for state in STATES},
             question=question,
             policy=_policy([style], scripts, question.url if question else "'none'"),
             style=_raw(style),
             scripts=[_raw(script) for script in scripts],
-            data=_raw(_data(gallery)),
+            data=map(_harmless_json, data),
             when=lambda at: _when(at, zone),
         )
     )
@@ -96,10 +101,10 @@ def _hashes(texts: list[str]) -> str:
     return " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in sums)
 
 
-def _data(gallery: Gallery) -> str:
+def _harmless_json(piece: bytes) -> Any:
     """Return JSON that HTML takes for nothing else: a name may hold ``</script>``."""
-    text = msgspec.json.encode(gallery).decode()
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    text = piece.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+    return _raw(text.decode())
 
 
 @cache

@@ -1,23 +1,19 @@
 """A ledger's lines → Report."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
-from batchup import events
-from batchup.bill import Charges
-from batchup.history import IN_FLIGHT, History, Record
+from batchup.history import History
 from batchup.report.advice import advice
+from batchup.report.entries import Entries
 from batchup.report.headline import headline
-from batchup.report.model import Entry, Failures, Report, Session, Spent, Totals
+from batchup.report.model import Entry, Failures, Moments, Report, Session, Spending, Totals
 from batchup.summary import summarise
 from batchup.ticker import heeded
 from batchup.version import __version__
-
-TICK_EVERY = 1000
 
 EXAMPLES = 5
 """Failures of one class that are told with their message."""
@@ -39,12 +35,16 @@ def read(
         running: Who holds the ledger's lock.
         told: Called now and then with the offset that was reached, twice from the ledger's beginning to its end.
 
+    The report reads its entries when they are asked for: *read_line* must go on to answer as long as it is used.
+
     Raises:
         LedgerError: The ledger is damaged.
     """
-    charges, times = Charges(), _Times()
-    history = History(read_line).fold(times.watch(charges.watch(heeded(lines, told))))
-    entries = tuple(_entries(history, charges, told))
+    history, times = History(read_line), _Times()
+    history.fold(times.watch(heeded(lines, told), history))
+    entries, tally = Entries(history), _Tally()
+    for entry in entries.heeded(told):
+        tally.add(entry)
     summary = summarise(history)
     sessions = times.sessions()
     elapsed_s = round(sum((one.ended_at - one.began_at).total_seconds() for one in sessions), 1)
@@ -55,22 +55,21 @@ def read(
         running=running,
         elapsed_s=elapsed_s,
         summary=summary,
-        models=tuple(_totals(entries)),
-        failures=tuple(_failures(entries)),
+        models=tuple(tally.models()),
+        failures=tuple(tally.failures()),
         sessions=sessions,
-        spent=tuple(times.spent),
+        spent=times.spent,
         entries=entries,
+        done_at=tally.at["done"],
+        failed_at=tally.at["failed"],
     )
 
 
 class _Moment(msgspec.Struct, gc=False):
-    """The fields of any event that tell when something happened, and what it cost."""
+    """The fields of any event that tell when something happened."""
 
     event: str
     at: datetime
-    id: str = ""
-    attempt: int = 1
-    charged_usd: str | None = None
 
 
 class _Times:
@@ -81,93 +80,97 @@ class _Times:
     """
 
     def __init__(self) -> None:
-        self.spent: list[Spent] = []
+        self.spent = Spending()
         self._runs: list[list[datetime]] = []
-        self._known: dict[tuple[str, int], Decimal] = {}
         self._decode = msgspec.json.Decoder(_Moment).decode
 
-    def watch(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """Pass a ledger's lines on."""
+    def watch(self, lines: Iterable[tuple[int, bytes]], history: History) -> Iterator[tuple[int, bytes]]:
+        """Pass a ledger's lines on to *history*, and see by how much each changes what was charged."""
+        money = history.money
+        charged = money.charged
         for offset, line in lines:
-            self._add(self._decode(line))
+            moment = self._decode(line)
+            self._add(moment)
             yield offset, line
+            if money.charged is not charged:
+                more, charged = money.charged - charged, money.charged
+                if more:
+                    self.spent.append(moment.at, float(more))
 
     def _add(self, moment: _Moment) -> None:
         if moment.event == "run" or not self._runs:
             self._runs.append([moment.at, moment.at])
         # What an audit finds out between two runs is part of neither.
-        if moment.event != "audited":
-            self._runs[-1][1] = max(self._runs[-1][1], moment.at)
-        if moment.charged_usd is not None and moment.event in {"result", "done", "audited"}:
-            known = self._known.get((moment.id, moment.attempt), Decimal(0))
-            usd = Decimal(moment.charged_usd)
-            # A done line repeats what its result has told, and may know less.
-            if usd != known and (usd or moment.event == "audited"):
-                self._known[moment.id, moment.attempt] = usd
-                self.spent.append(Spent(moment.at, float(usd - known)))
+        if moment.event != "audited" and moment.at > self._runs[-1][1]:
+            self._runs[-1][1] = moment.at
 
     def sessions(self) -> tuple[Session, ...]:
         """Return the runs, those that did nothing left out."""
         return tuple(Session(began, ended) for began, ended in self._runs if ended > began)
 
 
-def _entries(history: History, charges: Charges, told: Callable[[int], None]) -> Iterator[Entry]:
-    for number, (key, record) in enumerate(history.records.items()):
-        if number % TICK_EVERY == 0:
-            told(record.seen)
-        seen = None if record.orphaned else history.seen(record)
-        if seen is not None:
-            usd = float(charges.of(key.hex()))
-            yield _entry(record, seen, history.last(record), usd)
+@dataclass(slots=True)
+class _Sum:
+    """What one model has done so far; as :class:`Totals`."""
+
+    tasks: int = 0
+    done: int = 0
+    failed: int = 0
+    estimated_usd: float = 0.0
+    charged_usd: float = 0.0
+    pixels: int = 0
+    seconds: float = 0.0
 
 
-def _entry(record: Record, seen: events.Seen, last: events.AnyEvent | None, charged_usd: float) -> Entry:
-    done = last if isinstance(last, events.Done) else None
-    told = last if isinstance(last, events.Failed | events.Held) else None
-    return Entry(
-        id=seen.id,
-        state="in flight" if record.state in IN_FLIGHT else record.state.name.lower(),
-        root=seen.root,
-        path=seen.path,
-        url=seen.url,
-        model=seen.model,
-        params=seen.params,
-        output=done.output if done else seen.output,
-        kind=seen.kind,
-        width=done.width if done else seen.width,
-        height=done.height if done else seen.height,
-        size_bytes=done.size_bytes if done else 0,
-        estimated_usd=None if seen.estimated_usd is None else float(seen.estimated_usd),
-        charged_usd=charged_usd,
-        attempts=record.attempts,
-        error=record.failure,
-        message=told.message if told else "",
-        seconds=round(done.seconds, 3) if done else 0.0,
-        unexpected_size=done.unexpected_size if done else False,
-        at=(last or seen).at,
-    )
+@dataclass(slots=True)
+class _Failed:
+    """Failures of one class so far; as :class:`Failures`."""
+
+    count: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _totals(entries: tuple[Entry, ...]) -> Iterator[Totals]:
-    by_model: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_model.setdefault(entry.model, []).append(entry)
-    for model, all_ in by_model.items():
-        done = [entry for entry in all_ if entry.state == "done"]
-        yield Totals(
-            model=model,
-            tasks=len(all_),
-            done=len(done),
-            failed=sum(entry.state == "failed" for entry in all_),
-            estimated_usd=sum(entry.estimated_usd or 0.0 for entry in all_),
-            charged_usd=sum(entry.charged_usd for entry in all_),
-            pixels=sum(entry.width * entry.height for entry in done),
-            seconds=sum(entry.seconds for entry in done),
-        )
+class _Tally:
+    """What all tasks come to, one after the other.
 
+    Attributes:
+        at: When tasks were done, and when they failed.
+    """
 
-def _failures(entries: tuple[Entry, ...]) -> Iterator[Failures]:
-    failed = [entry for entry in entries if entry.state == "failed"]
-    for kind, number in Counter(entry.error for entry in failed).most_common():
-        those = [(entry.label, entry.message) for entry in failed if entry.error == kind]
-        yield Failures(kind, number, advice(kind), tuple(those[:EXAMPLES]))
+    def __init__(self) -> None:
+        self.at = {"done": Moments(), "failed": Moments()}
+        self._models: dict[str, _Sum] = {}
+        self._failed: dict[str, _Failed] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Count a task."""
+        one = self._models.get(entry.model)
+        if one is None:
+            one = self._models[entry.model] = _Sum()
+        one.tasks += 1
+        one.estimated_usd += entry.estimated_usd or 0.0
+        one.charged_usd += entry.charged_usd
+        if entry.state in self.at:
+            self.at[entry.state].append(entry.at)
+        if entry.state == "done":
+            one.done += 1
+            one.pixels += entry.width * entry.height
+            one.seconds += entry.seconds
+        elif entry.state == "failed":
+            one.failed += 1
+            self._fail(entry)
+
+    def _fail(self, entry: Entry) -> None:
+        failed = self._failed.setdefault(entry.error, _Failed())
+        failed.count += 1
+        if len(failed.examples) < EXAMPLES:
+            failed.examples.append((entry.label, entry.message))
+
+    def models(self) -> Iterator[Totals]:
+        """Yield what each model has done."""
+        return (Totals(model=model, **asdict(one)) for model, one in self._models.items())
+
+    def failures(self) -> Iterator[Failures]:
+        """Yield the failures by class, the most frequent first."""
+        for kind, one in sorted(self._failed.items(), key=lambda item: -item[1].count):
+            yield Failures(kind, one.count, advice(kind), tuple(one.examples))

@@ -4,14 +4,17 @@ import hashlib
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 from batchup.disk import make_folders, translated
+from batchup.keys import Keys
 from batchup.processors import cores
 from batchup.report.picture import EDGE_PX, Job, make, weigh
 
@@ -21,8 +24,12 @@ MOST_WORKERS = 4
 IMAGE_BYTES = 6 << 30
 """What takes more than that to decode, a gigapixel, gets no thumbnail."""
 
-_OURS = re.compile(r"[0-9a-f]{24}\.(webp|jpg)")
+KEY_BYTES = 12
+
+_OURS = re.compile(r"([0-9a-f]{24})\.(webp|jpg)")
 _VERSION = 1
+_AT_ONCE = 10_000
+"""Files of which all is known at a time; the worker processes are started anew after that."""
 Tick = Callable[[int, int], None]
 _Running = dict[Future[bool], tuple[Job, int]]
 
@@ -34,11 +41,40 @@ def key(path: str) -> str | None:
     except (OSError, ValueError):
         return None
     told = f"{_VERSION}\n{EDGE_PX}\n{stat.st_size}\n{stat.st_mtime_ns}\n".encode() + os.fsencode(path)
-    return hashlib.sha256(told).hexdigest()[:24]
+    return hashlib.sha256(told).hexdigest()[: 2 * KEY_BYTES]
 
 
-def make_all(wanted: Mapping[str, str], folder: Path, tick: Tick = lambda *_: None) -> frozenset[str]:
-    """Have a thumbnail made of every file that has none yet, and return the names of all files in *folder*.
+class Files(Protocol):
+    """Keys of files, and their paths."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, name: object, /) -> bool: ...
+    def __getitem__(self, name: str, /) -> str: ...
+
+
+class Made:
+    """What has been made of files: some forty bytes each. A key is in it if there is a thumbnail."""
+
+    def __init__(self, folder: Path) -> None:
+        """Look through *folder*."""
+        self._thumbs, self._previews = Keys(KEY_BYTES), Keys(KEY_BYTES)
+        with os.scandir(folder) as files:
+            for file in files:
+                if found := _OURS.fullmatch(file.name):
+                    kind = self._thumbs if found[2] == "webp" else self._previews
+                    kind.add(bytes.fromhex(found[1]))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._thumbs.find(bytes.fromhex(name)) >= 0
+
+    def has_preview(self, name: str) -> bool:
+        """Return whether there is a large preview of the file with this key."""
+        return self._previews.find(bytes.fromhex(name)) >= 0
+
+
+def make_all(wanted: Files, folder: Path, tick: Tick = lambda *_: None) -> Made:
+    """Have a thumbnail made of every file that has none yet, and return what there is in *folder*.
 
     What an earlier report made and nobody wants any more is removed.
 
@@ -52,28 +88,29 @@ def make_all(wanted: Mapping[str, str], folder: Path, tick: Tick = lambda *_: No
     """
     try:
         make_folders(folder)
-        there = {file.name for file in folder.iterdir()}
-        jobs = [Job(path, str(folder / name)) for name, path in wanted.items() if f"{name}.webp" not in there]
-        _run(jobs, tick)
+        there = Made(folder)
+        all_ = sum(name not in there for name in wanted)
+        _run((Job(wanted[name], str(folder / name)) for name in wanted if name not in there), all_, tick)
         _tidy(folder, wanted)
-        return frozenset(file.name for file in folder.iterdir())
+        return Made(folder)
     except OSError as error:
         raise translated(error, folder) from error
 
 
-def _tidy(folder: Path, wanted: Collection[str]) -> None:
-    for file in folder.iterdir():
-        if _OURS.fullmatch(file.name) and file.stem not in wanted:
-            with suppress(OSError):
-                file.unlink()
+def _tidy(folder: Path, wanted: Files) -> None:
+    with os.scandir(folder) as files:
+        gone = [file.path for file in files if (ours := _OURS.fullmatch(file.name)) and ours[1] not in wanted]
+    for path in gone:
+        with suppress(OSError):
+            Path(path).unlink()
 
 
-def _run(jobs: Iterable[Job], tick: Tick) -> None:
-    left = deque(jobs)
-    ended, all_ = 0, len(left)
-    for number in _each(left):
-        ended += number
-        tick(ended, all_)
+def _run(jobs: Iterator[Job], all_: int, tick: Tick) -> None:
+    ended = 0
+    while left := deque(islice(jobs, _AT_ONCE)):
+        for number in _each(left):
+            ended += number
+            tick(ended, all_)
 
 
 def _each(jobs: deque[Job], *, alone: bool = False) -> Iterator[int]:

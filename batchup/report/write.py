@@ -1,34 +1,53 @@
-"""A report on the disk: thumbnails, then the page."""
+"""A report on the disk: thumbnails, then the page; or all of it as one document."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
 from batchup.disk import make_folders, replacing, translated
 from batchup.manifest import Manifest
-from batchup.report import gallery as galleries
 from batchup.report import thumbnails
 from batchup.report.gallery import Gallery
 from batchup.report.model import Report
 from batchup.report.page import About, Question, render
 from batchup.report.places import Places, folder_address
+from batchup.report.wanted import Wanted
 from batchup.terminal import program
 
+MOST_SHOWN = 100_000
+"""Tasks in the gallery: their page opens in half a second. A browser would need five, and a gigabyte, for a million,
+and nobody looks at so many."""
 MOST_EMBEDDED_BYTES = 20_000_000
 """Above that thumbnails lie beside the page, so that it still opens at once."""
+TICK_EVERY = 1000
+
+_FACTS = (
+    "headline",
+    "made_at",
+    "version",
+    "running",
+    "elapsed_s",
+    "summary",
+    "models",
+    "failures",
+    "sessions",
+)
 
 
 class Written(msgspec.Struct, frozen=True):
     """A report that was written.
 
     Attributes:
+        shown: How many tasks its gallery has.
         beside: Folder of its thumbnails, where they are not within.
     """
 
     file: Path
+    shown: int
     size_bytes: int
     beside: Path | None
 
@@ -47,7 +66,7 @@ def write(
     report: Report,
     manifest: Manifest,
     file: Path,
-    tick: Callable[[int, int], None] = lambda *_: None,
+    tell: Callable[[str], None] = lambda _: None,
     question: Question | None = None,
 ) -> Written:
     """Write *report* as a page.
@@ -56,7 +75,7 @@ def write(
         report: Of the manifest's ledger.
         manifest: Of the job.
         file: The page, absolute; replaced if it is there.
-        tick: Called with how many thumbnails are made, and how many are to be.
+        tell: Called now and then with what is being done, and how far.
         question: Asked at its top.
 
     Raises:
@@ -65,21 +84,28 @@ def write(
     home = default_file(manifest)
     # A library on a disk that cannot be written can still be reported on.
     cache = thumbnails_of(home if os.access(home.parent, os.W_OK) else file)
-    pictures = galleries.look(report.entries, Places(manifest))
-    there = thumbnails.make_all(galleries.wanted(pictures), cache, tick)
-    gallery = galleries.arrange(report.entries, pictures, file.parent, cache, there)
+    entries, places = report.entries.foremost(MOST_SHOWN), Places(manifest)
+    wanted = Wanted(entries, places, _counting(tell, "looking for the pictures", len(entries)))
+    made = thumbnails.make_all(wanted, cache, lambda ended, of: tell(f"thumbnails: {ended:,} of {of:,}"))
+    gallery = Gallery(entries, places, file.parent, cache, made)
+    names = [name for name in wanted.thumbs() if name in made]
     about = About(str(manifest.file), str(manifest.ledger_path), str(manifest.output_dir), f"{program()}")
-    names = {item.t for item in gallery.items if item.t}
     try:
         make_folders(file.parent)
         heavy = _embedded_bytes(cache, names) > MOST_EMBEDDED_BYTES
-        gallery = _beside(gallery, cache, file, names) if heavy else _within(gallery, cache)
-        page = render(report, gallery, about, question=question).encode()
-        with replacing(file) as draft:
-            draft.write_bytes(page)
+        beside = _beside(cache, file, names) if heavy else ""
+        told = _counting(tell, "writing the page", len(entries))
+        data = gallery.pieces(iter([] if heavy else names), beside, told)
+        with replacing(file) as draft, draft.open("w", encoding="utf-8", newline="\n") as page:
+            page.writelines(render(report, data, len(entries), about, question=question))
+        size_bytes = file.stat().st_size
     except OSError as error:
         raise translated(error, file) from error
-    return Written(file, len(page), thumbnails_of(file) if heavy else None)
+    return Written(file, len(entries), size_bytes, thumbnails_of(file) if heavy else None)
+
+
+def _counting(tell: Callable[[str], None], what: str, of: int) -> Callable[[int], None]:
+    return lambda number: tell(f"{what}: {number:,} of {of:,}")
 
 
 def _embedded_bytes(cache: Path, names: Iterable[str]) -> int:
@@ -87,18 +113,17 @@ def _embedded_bytes(cache: Path, names: Iterable[str]) -> int:
     return sum((cache / f"{name}.webp").stat().st_size for name in names) * 4 // 3
 
 
-def _within(gallery: Gallery, cache: Path) -> Gallery:
-    return msgspec.structs.replace(gallery, thumbs=galleries.embedded(gallery, cache))
+def _beside(cache: Path, file: Path, names: Iterable[str]) -> str:
+    """Have the thumbnails beside the page, by another name of the same file where the disk can do that.
 
-
-def _beside(gallery: Gallery, cache: Path, file: Path, names: Iterable[str]) -> Gallery:
-    """Have the thumbnails beside the page, by another name of the same file where the disk can do that."""
+    Returns the address of their folder.
+    """
     folder = thumbnails_of(file)
     if folder != cache:
         make_folders(folder)
         for name in names:
             _link(cache / f"{name}.webp", folder / f"{name}.webp")
-    return msgspec.structs.replace(gallery, beside=folder_address(str(folder), file.parent))
+    return folder_address(str(folder), file.parent)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -108,3 +133,26 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def write_json(report: Report, file: TextIO, tick: Callable[[int], None] = lambda _: None) -> int:
+    """Write everything that *report* tells as one JSON object, and return the number of its tasks.
+
+    *tick* is called now and then with how many of them were written.
+    """
+    facts = {name: getattr(report, name) for name in _FACTS}
+    file.write(_document(facts).removesuffix("\n}"))
+    for name, values in (("spent", report.spent), ("entries", report.entries)):
+        file.write(f',\n "{name}": [')
+        number = 0
+        for number, value in enumerate(values, 1):
+            file.write((",\n  " if number > 1 else "\n  ") + _document(value).replace("\n", "\n  "))
+            if number % TICK_EVERY == 0:
+                tick(number)
+        file.write("\n ]" if number else "]")
+    file.write("\n}\n")
+    return len(report.entries)
+
+
+def _document(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()

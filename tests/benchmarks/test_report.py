@@ -80,7 +80,7 @@ async def test_ten_thousand_tasks_open_in_two_seconds_and_scroll_smoothly(report
         began_s = time.monotonic()
         with open_view(manifest.ledger_path) as view:
             told = read(view.replay(), view.read_line, datetime.now(UTC))
-        done = write(told, manifest, report.page)
+            done = write(told, manifest, report.page)
         took.append(time.monotonic() - began_s)
     opened, frames = [], []
     for _ in range(3):

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from batchup.approval import open_approval
-from batchup.cli.report import read_report
+from batchup.cli.report import open_report
 from batchup.manifest import load
 from batchup.report import write
 from batchup.report.page import Question
@@ -21,7 +21,8 @@ async def test_a_click_on_the_reports_page_decides(browser, tmp_path, answer):
     manifest = load(job.manifest)
     async with open_approval(ASKED) as approval:
         question = Question(ASKED, approval.url, approval.token)
-        file = write(read_report(manifest), manifest, job.page, question=question).file
+        with open_report(manifest) as told:
+            file = write(told, manifest, job.page, question=question).file
         page = await browser.open(file.as_uri())
         assert ASKED in await page.evaluate("document.querySelector('.question').innerText")
 

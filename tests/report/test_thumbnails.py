@@ -144,9 +144,8 @@ def test_a_file_that_kills_its_worker_is_the_only_one_without(tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))
     ended = []
 
-    thumbnails._run(
-        [Job(str(path), str(cache / path.stem)) for path in photos], lambda done, _: ended.append(done)
-    )
+    jobs = (Job(str(path), str(cache / path.stem)) for path in photos)
+    thumbnails._run(jobs, len(photos), lambda done, _: ended.append(done))
 
     assert sorted(file.stem for file in cache.glob("*.webp")) == [
         path.stem for path in photos if path.stem != "03"
