@@ -27,7 +27,7 @@ demo: $(READY)
 	@$(BIN)/batchup run jobs/demo.yaml
 	@echo
 	@echo "Compare demo/photos with demo/upscaled. Then try:"
-	@printf '  %-68s %s\n' \
+	@printf '  %s\n      %s\n' \
 	  "$(BIN)/batchup plan jobs/demo.yaml" "what a run would do now, and why" \
 	  "$(BIN)/batchup status jobs/demo.yaml" "how the job stands, also while it runs" \
 	  "$(BIN)/batchup explain jobs/demo.yaml demo/photos/mountains.jpg" "all that is known of one photo" \

@@ -23,12 +23,24 @@ from batchup.cluster.commands import TLS, Layout
 )
 @click.option("--host", metavar="NAME", help="Where the scheduler runs; by default this machine.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=8786, show_default=True, help="Of the scheduler."
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8786,
+    metavar="PORT",
+    show_default=True,
+    help="Of the scheduler.",
 )
 @click.option(
-    "--slots", type=click.IntRange(1), default=4, show_default=True, help="Tasks at a time on a worker."
+    "--slots",
+    type=click.IntRange(1),
+    default=4,
+    metavar="N",
+    show_default=True,
+    help="Tasks at a time on a worker.",
 )
-@click.option("--gpus", type=click.IntRange(0), default=0, help="Tasks at a time on a worker's GPUs.")
+@click.option(
+    "--gpus", type=click.IntRange(0), default=0, metavar="N", help="Tasks at a time on a worker's GPUs."
+)
 @click.option(
     "--tls",
     type=click.Path(path_type=Path, file_okay=False),
