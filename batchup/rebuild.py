@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from batchup import events, outputs, sidecar
 from batchup.disk import make_folders
 from batchup.errors import LedgerError
-from batchup.history import History, State
+from batchup.history import IN_FLIGHT, History, State
 from batchup.ledger import disk, index, read_ledger
 from batchup.ledger.disk import explained
 from batchup.ledger.format import encode, pack
@@ -85,8 +85,8 @@ def rebuild(
 
     Everything that an intact sidecar tells is taken, whatever the manifest was called when it was written; only those
     of another job that still has a ledger there are left to that. A ledger that is there, from a backup or because a
-    run began anew, gets the tasks that it does not know, and keeps all that it has. Whenever the machine stops, there
-    is the whole ledger or what was there before.
+    run began anew, gets the tasks that it does not know, and the end of those that it has left open; all that it has
+    stays. Whenever the machine stops, there is the whole ledger or what was there before.
 
     Args:
         manifest: Whose ledger is lost.
@@ -124,13 +124,16 @@ def rebuild(
 
 
 def _is_new(one: _Found, history: History) -> bool:
-    """Return whether the ledger knows nothing of a task but, perhaps, that it is to be done."""
+    """Return whether the ledger does not know yet that a task is done, and has sent nothing for it since."""
     own = one.sidecar.own
     record = history.get(own.done.id)
-    if record is not None:
-        return record.state is State.PENDING and not record.attempts
-    # Of a task that was pruned, what it cost is in the books.
-    return own.submitted is None or own.submitted.request_id not in history.requests
+    if record is None:
+        # Of a task that was pruned, what it cost is in the books.
+        return own.submitted is None or own.submitted.request_id not in history.requests
+    if record.state is State.DONE or record.attempts > own.done.attempt:
+        return False
+    # What was sent, and not by the one that the output was copied from, is collected by the next run.
+    return record.state not in IN_FLIGHT or own.submitted is not None
 
 
 def _nothing(manifest: Manifest, rebuilt: Rebuilt) -> str:
@@ -233,9 +236,13 @@ def _events(
         tasks.add(bytes.fromhex(origin.done.id))
         yield from origin.events
     for one in found.pick(order):
-        own = replace(one.sidecar.own.task, output=one.output)
+        own, record = one.sidecar.own, history.get(one.sidecar.own.done.id)
+        # What the ledger has in reserve for this submission is settled by its end, and is not another's.
+        is_begun = record is not None and record.attempts == own.done.attempt
+        task = replace(own.task, output=one.output)
         done = _checked(manifest.output_dir, one, rebuilt)
-        yield from replace(one.sidecar.own, task=own, done=done).events
+        sent = None if is_begun else own.submitting
+        yield from replace(own, task=task, submitting=sent, done=done).events
     rebuilt.tasks = len(tasks)
     if not history.runs:
         yield events.Stopped(why=None, elapsed_s=0.0, at=now)

@@ -12,8 +12,11 @@ from anyio import to_thread
 from batchup import sidecar
 from batchup.cli import main
 from batchup.errors import LedgerError
+from batchup.ledger import disk, read_ledger
+from batchup.ledger.format import encode, pack
+from batchup.rehearsal import Script, answers
 from batchup.sidecar import SidecarError
-from tests.fal.job import MODEL, TINY, Job, fal_of
+from tests.fal.job import DEAR, LOSSY, MODEL, TINY, Job, fal_of
 from tests.library import batchup, kill, photo, size, start
 
 SIDECAR = "output: {dir: out, sidecar: true}"
@@ -260,6 +263,66 @@ async def test_a_ledger_from_an_old_backup_gets_what_was_paid_since(tmp_path, mo
 
         assert (after.tasks, after.cost_usd) == (before.tasks, before.cost_usd)
         assert fal.calls == calls
+
+
+def cut_behind(ledger, last):
+    """Make *ledger* that of a backup: up to the last line of one kind."""
+    lines = [line for _, line in read_ledger(ledger)]
+    end = max(number for number, line in enumerate(lines, 1) if f'"event":"{last}"'.encode() in line)
+    disk.replace(ledger, map(encode, pack(lines[:end])))
+
+
+@pytest.mark.parametrize("last", ["failed", "retried", "submitting", "submitted", "result"])
+async def test_what_a_backup_has_left_open_is_done_where_a_sidecar_says_so(
+    tmp_path, monkeypatch, capsys, last
+):
+    job = Lost(tmp_path, f"{MODEL}\nretry: {{attempts: 2, initial: 1ms}}", photos=1)
+    failure = Script("task", answers.model_error("internal_server_error"), times=3)
+    async with fal_of(monkeypatch, failure) as fal:
+        await job.run()
+        before = (await job.run(retry_failed=True)).summary
+        assert (before.tasks.done, len(fal.accepted)) == (1, 4)
+        cut_behind(job.ledger, last)
+
+        job.rebuild(capsys)
+        after = (await job.run(retry_failed=True)).summary
+
+        assert (after.tasks, after.cost_usd) == (before.tasks, before.cost_usd)
+        assert len(fal.accepted) == 4
+
+
+async def test_what_a_backup_holds_in_reserve_is_not_counted_beside_what_it_turned_out_to_cost(
+    tmp_path, monkeypatch, capsys
+):
+    job = Lost(tmp_path, f"{DEAR}\n{LOSSY}", photos=1)
+    scripts = [Script("submit", answers.broken(500, acted=True)), Script("history", answers.gone())]
+    async with fal_of(monkeypatch, *scripts) as fal:
+        assert await job.tasks() == {"held": 1}
+        before = (await job.run()).summary
+        assert before.tasks.done == 1
+        (job.out / "0.png.batchup.json").unlink()
+        await job.run()  # writes one that tells all from the beginning
+        cut_behind(job.ledger, "held")
+
+        job.rebuild(capsys)
+        after = (await job.run()).summary
+
+        assert (after.tasks, after.cost_usd) == (before.tasks, before.cost_usd)
+        assert len(fal.accepted) == 1
+
+
+async def test_what_a_ledger_has_sent_since_a_sidecar_was_written_is_left_to_it(
+    tmp_path, monkeypatch, capsys
+):
+    job = Lost(tmp_path, photos=1)
+    async with fal_of(monkeypatch, Script("task", answers.model_error("content_policy_violation"), nth=2)):
+        await job.run()
+        await job.run(redo=("*",))
+        assert len(job.events("failed")) == 1
+
+        said = job.rebuild(capsys)
+
+        assert "1 sidecar of tasks that the ledger knows" in said.out
 
 
 async def test_what_was_pruned_is_not_charged_again_by_a_rebuild(tmp_path, monkeypatch, capsys):
