@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchup.clock import Clock, SystemClock
@@ -73,6 +73,14 @@ def ticking(*, show: bool) -> Iterator[Callable[[str], None]]:
 def is_terminal() -> bool:
     """Return whether standard error is a terminal that takes a line back."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def end_line() -> None:
+    """Go on below the line where a terminal shows ``^C``, so that a shell's prompt begins one of its own."""
+    if sys.stderr.isatty():
+        with suppress(OSError):  # it was closed
+            sys.stderr.write("\n")
+            sys.stderr.flush()
 
 
 def heeded(lines: Iterable[tuple[int, bytes]], told: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:

@@ -15,6 +15,7 @@ from batchup.cli import EXIT_FAILED, print_json
 from batchup.cli.options import Output, common
 from batchup.cluster.address import check_address
 from batchup.cluster.commands import TLS, Layout
+from batchup.terminal import program
 
 
 @click.command(
@@ -110,6 +111,7 @@ def _environment(layout: Layout) -> dict[str, str]:
 
 def _try_out(layout: Layout, workers: int, output: Output) -> int:
     from batchup.cluster.local import open_local
+    from batchup.ticker import end_line
 
     check_address(layout.address)
     why = _hindrance(layout)
@@ -126,10 +128,11 @@ def _try_out(layout: Layout, workers: int, output: Output) -> int:
                 )
                 ready = "1 worker is ready" if workers == 1 else f"{workers} workers are ready"
                 click.echo(f"{ready}. In another terminal, or job:")
-                click.echo(f"  {given}batchup run --cluster {layout.address} MANIFEST")
+                click.echo(f"  {given}{program()} run --cluster {layout.address} MANIFEST")
                 click.echo("Ctrl-C ends them.")
             threading.Event().wait()
     except KeyboardInterrupt:
+        end_line()
         return 0
     except ChildProcessError as error:
         click.echo(f"the cluster could not be started: {error}", err=True)

@@ -105,6 +105,8 @@ async def _wait(*, until_eof: bool) -> None:
     import anyio
     from anyio import to_thread
 
+    from batchup.ticker import end_line
+
     async with anyio.create_task_group() as group:
 
         async def eof() -> None:
@@ -117,6 +119,8 @@ async def _wait(*, until_eof: bool) -> None:
             async for signum in signals:
                 # Ctrl-C reaches both a run and its page; the run decides when that is the end.
                 if not until_eof or signum == signal.SIGTERM:
+                    if signum == signal.SIGINT:
+                        end_line()
                     group.cancel_scope.cancel()
 
 

@@ -1,6 +1,7 @@
 """`batchup watch`: keeps an eye on the inputs, and runs what is new."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +139,7 @@ def _watched(file: Path, wishes: "Wishes", output: Output, *, allow_programs: bo
 
     from batchup.clock import SystemClock
     from batchup.progress import Progress
+    from batchup.ticker import end_line
     from batchup.watch import AlarmError, open_alarm, watched_alone
     from batchup.watch import watch as watch_manifest
     from batchup.watch.loop import Ears
@@ -161,7 +163,9 @@ def _watched(file: Path, wishes: "Wishes", output: Output, *, allow_programs: bo
         except AlarmError as error:
             raise ManifestError([Fault("", 0, 0, str(error))]) from error
         except KeyboardInterrupt:  # between two blocks that listen to it
-            signum = 2
+            signum = signal.SIGINT
+    if signum == signal.SIGINT:
+        end_line()
     if output.json:
         print_json({"signal": signum, "last": last[-1].summary if last else None})
     return 128 + signum

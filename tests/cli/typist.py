@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import termios
 import time
@@ -46,6 +47,10 @@ class Typist:
     def type(self, text: str) -> None:
         """Type."""
         os.write(self._ours, text.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """Wait for the end, and return the exit status."""
