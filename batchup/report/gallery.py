@@ -3,7 +3,7 @@
 import base64
 import os
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class Gallery:
         """
         encode = msgspec.json.encode
         yield b'{"items":['
-        told, items = 0, self._items()
+        told, items = 0, starmap(self._item, look(self._entries, self._places))
         while some := list(islice(items, AT_ONCE)):
             # As an array without its brackets.
             yield (b"," if told else b"") + encode(some)[1:-1]
@@ -109,10 +109,6 @@ class Gallery:
             data = base64.b64encode((self._cache / f"{name}.webp").read_bytes())
             yield (b"," if number else b"") + b'"%s":"data:image/webp;base64,%s"' % (name.encode(), data)
         yield b"}}"
-
-    def _items(self) -> Iterator[Item]:
-        files = look(self._entries, self._places)
-        return (self._item(entry, some) for entry, some in zip(self._entries, files, strict=True))
 
     def _item(self, entry: Entry, files: Pictures) -> Item:
         before, before_is_preview = self._shown.of(files.before, files.before_key)

@@ -8,7 +8,7 @@ from batchup.keys import Keys
 from batchup.report.model import Entry, Tasks
 from batchup.report.picture import shows
 from batchup.report.places import Places
-from batchup.report.thumbnails import KEY_BYTES, key
+from batchup.report.thumbnails import KEY_BYTES, Made, key
 
 TICK_EVERY = 1000
 
@@ -30,8 +30,8 @@ class Pictures:
         return self.after_key or self.before_key
 
 
-def look(entries: Iterable[Entry], places: Places) -> Iterator[Pictures]:
-    """Look for the files of each entry."""
+def look(entries: Iterable[Entry], places: Places) -> Iterator[tuple[Entry, Pictures]]:
+    """Yield each entry with the files that there are of it."""
     known: tuple[str | None, str | None] = None, None
     for entry in entries:
         before, after = places.before(entry), places.after(entry)
@@ -39,7 +39,10 @@ def look(entries: Iterable[Entry], places: Places) -> Iterator[Pictures]:
             known = before, None if before is None else key(before)
         before_key = known[1]
         after_key = None if after is None else key(after)
-        yield Pictures(before if before_key else None, after if after_key else None, before_key, after_key)
+        yield (
+            entry,
+            Pictures(before if before_key else None, after if after_key else None, before_key, after_key),
+        )
 
 
 class Wanted:
@@ -53,7 +56,7 @@ class Wanted:
         self._owners = array("I")
         self._stands = bytearray()  # whether a thumbnail of it stands for a task
         shown: tuple[str | None, bool] = None, True
-        for place, files in enumerate(look(entries, places)):
+        for place, (_, files) in enumerate(look(entries, places)):
             if place % TICK_EVERY == 0:
                 tick(place)
             if files.thumb:
@@ -92,6 +95,6 @@ class Wanted:
             raise KeyError(name)
         return path
 
-    def thumbs(self) -> Iterator[str]:
-        """Yield the keys of the files whose thumbnails stand for tasks."""
-        return (name for name, stands in zip(self, self._stands, strict=True) if stands)
+    def thumbs(self, made: Made) -> Iterator[str]:
+        """Yield the keys of the thumbnails, of those that were *made*, that stand for tasks."""
+        return (name for name, stands in zip(self, self._stands, strict=True) if stands and name in made)

@@ -88,14 +88,13 @@ def write(
     wanted = Wanted(entries, places, _counting(tell, "looking for the pictures", len(entries)))
     made = thumbnails.make_all(wanted, cache, lambda ended, of: tell(f"thumbnails: {ended:,} of {of:,}"))
     gallery = Gallery(entries, places, file.parent, cache, made)
-    names = [name for name in wanted.thumbs() if name in made]
     about = About(str(manifest.file), str(manifest.ledger_path), str(manifest.output_dir), f"{program()}")
     try:
         make_folders(file.parent)
-        heavy = _embedded_bytes(cache, names) > MOST_EMBEDDED_BYTES
-        beside = _beside(cache, file, names) if heavy else ""
+        heavy = _embedded_bytes(cache, wanted.thumbs(made)) > MOST_EMBEDDED_BYTES
+        beside = _beside(cache, file, wanted.thumbs(made)) if heavy else ""
         told = _counting(tell, "writing the page", len(entries))
-        data = gallery.pieces(iter([] if heavy else names), beside, told)
+        data = gallery.pieces(iter(()) if heavy else wanted.thumbs(made), beside, told)
         with replacing(file) as draft, draft.open("w", encoding="utf-8", newline="\n") as page:
             page.writelines(render(report, data, len(entries), about, question=question))
         size_bytes = file.stat().st_size

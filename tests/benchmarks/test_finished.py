@@ -213,6 +213,25 @@ def test_a_finished_library_is_looked_through_in_a_kilobyte_a_file_and_never_in_
     assert told.silent_s <= 2
 
 
+@pytest.mark.parametrize("form", ["html", "json", "csv"])
+def test_a_finished_library_is_told_in_700_bytes_a_task_and_never_in_silence(large, small, tmp_path, form):
+    options = "--format", form, "--output", str(tmp_path / f"report.{form}")
+    few = watched("report", str(small / "job.yaml"), *options)
+    told = watched("report", str(large / "job.yaml"), *options)
+
+    task_bytes = (told.peak_bytes - few.peak_bytes) / FILES
+    size = (tmp_path / f"report.{form}").stat().st_size
+    print(
+        f"\nreport of {FILES:,} finished files as {form}, {size / 1e6:.0f} MB: {told.wall_s:.1f} s,"
+        f" {told.cpu_s:.2f} s CPU, {(told.cpu_s - few.cpu_s) / FILES * 1e6:.0f} us a task;"
+        f" {told.peak_bytes / 1e6:.0f} MB, {task_bytes:.0f} bytes a task (at most 700);"
+        f" first words after {told.first_s:.2f} s, at most {told.silent_s:.2f} s without any (at most 2)"
+    )
+    assert told.status == 0
+    assert task_bytes <= 700
+    assert told.silent_s <= 2
+
+
 @pytest.mark.parametrize("wait_us", [15, 35], ids=["expanded", "planned"])
 def test_ctrl_c_is_heard_while_a_library_is_looked_through(large, wait_us):
     wait_s = wait_us * FILES / 1e6

@@ -4,11 +4,15 @@ import csv
 import io
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from batchup.cli.report import open_report
 from batchup.ledger.lock import locked
+from batchup.manifest import load
+from batchup.report import write
 from tests.cli.conftest import call
 from tests.library import photo
 from tests.report.job import EVIL, MODELS, PRICE, Story, written
@@ -77,6 +81,62 @@ def test_json_holds_all_that_the_page_tells(call, job):
     assert sum(one["usd"] for one in told["spent"]) == pytest.approx(float(19 * PRICE))
     assert [one["kind"] for one in told["failures"]] == ["content_policy_violation", "image_truncated"]
     assert EVIL in [one["path"] for one in told["entries"]]
+
+
+def test_json_of_a_job_without_a_task_is_a_document_too(call, tmp_path):
+    story = Story()
+    story.run()
+
+    told = json.loads(call("report", written(tmp_path, story.events).manifest, "--format", "json").out)
+
+    assert (told["spent"], told["entries"], told["models"]) == ([], [], [])
+
+
+def test_a_gallery_that_is_too_large_has_what_failed_and_says_where_the_rest_is(
+    call, job, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(import_module("batchup.report.write"), "MOST_SHOWN", 10)
+
+    answer = call("report", job.manifest, "--output", tmp_path / "r.html")
+
+    page = (tmp_path / "r.html").read_text()
+    items = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["items"]
+    assert len(items) == 10
+    assert sum("e" in item for item in items) == 8
+    assert "10 of all 29 tasks are shown here" in page
+    assert f"report {job.manifest} --format csv</code> lists all of them" in page
+    assert "its gallery shows 10 of 29 tasks; --format csv lists all" in answer.out
+
+
+def test_it_tells_what_it_does_while_a_page_is_made(small):
+    manifest = load(small.manifest)
+    said: list[str] = []
+
+    with open_report(manifest, said.append) as told:
+        write(told, manifest, small.page, said.append)
+
+    assert said[0] == "reading the ledger: 0%"
+    assert [text.partition(":")[0] for text in said[-3:]] == [
+        "looking for the pictures",
+        "thumbnails",
+        "writing the page",
+    ]
+    assert said[-1] == "writing the page: 1 of 1"
+
+
+def test_a_page_that_is_not_finished_leaves_the_one_before_as_it_was(small):
+    manifest = load(small.manifest)
+    small.page.write_text("the one before")
+
+    def stop(text: str) -> None:
+        if text.startswith("writing"):
+            raise KeyboardInterrupt
+
+    with open_report(manifest) as told, pytest.raises(KeyboardInterrupt):
+        write(told, manifest, small.page, stop)
+
+    assert small.page.read_text() == "the one before"
+    assert not list(small.page.parent.glob("*.part"))
 
 
 def test_no_name_or_message_gets_into_the_page_as_anything_but_text(job):

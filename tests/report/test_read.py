@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from batchup.events import Audited, Orphaned, Stopped, encode
+from batchup.events import Audited, Held, Orphaned, Result, Retried, Stopped, encode
 from batchup.report.advice import advice
 from batchup.report.chart import HEIGHT, charts
 from batchup.report.read import read
@@ -68,6 +68,38 @@ def test_each_submission_is_spent_once_and_an_audit_puts_it_right(story):
     assert [one.usd for one in report.spent] == pytest.approx([0.02, 0.02, 0.03])
     assert sum(one.usd for one in report.spent) == pytest.approx(report.summary.cost_usd.charged)
     assert report.entries[0].charged_usd == pytest.approx(0.05)
+
+
+def test_a_task_has_cost_what_all_its_submissions_have(story):
+    task = story.task("a.jpg", MODELS[0], "a.png")
+    story.add(Result, id=task, attempt=1, urls=("u",), charged_usd=PRICE)
+    story.add(Retried, id=task, attempt=1, kind="result_expired", message="", wait_s=1.0)
+    story.add(Result, id=task, attempt=2, urls=("u",), charged_usd=PRICE)
+    story.done(story.task("b.jpg", MODELS[0], "b.png"), "b.png")
+
+    report = told(story)
+
+    assert [entry.charged_usd for entry in report.entries] == [float(2 * PRICE), float(PRICE)]
+    assert len(report.spent) == 3
+
+
+@pytest.mark.parametrize(
+    ("most", "left"),
+    [(9, "012345"), (4, "0125"), (3, "125"), (2, "12")],
+    ids=["all", "then the last that were done", "what failed and is held", "the last of these"],
+)
+def test_where_not_all_are_shown_those_that_a_person_would_look_at_first_are(story, most, left):
+    tasks = [story.task(f"{number}.jpg", MODELS[0], f"{number}.png") for number in range(6)]
+    story.failed(tasks[5], "refused", "no")
+    for number in (3, 0):
+        story.done(tasks[number], "x.png")
+    story.add(Held, id=tasks[1], attempt=1, message="", reserved_usd=PRICE)
+    story.failed(tasks[2], "refused", "no")
+
+    some = told(story).entries.foremost(most)
+
+    assert "".join(entry.path[0] for entry in some) == left
+    assert len(some) == len(left)
 
 
 def test_the_time_between_runs_is_not_the_runs(story):

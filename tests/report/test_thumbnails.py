@@ -46,6 +46,14 @@ def test_a_thumbnail_is_made_once_and_again_when_its_file_has_changed(tmp_path, 
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
+def test_many_are_made_some_at_a_time_and_all_of_them_counted(tmp_path, made, monkeypatch):
+    monkeypatch.setattr(thumbnails, "_AT_ONCE", 2)
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_text("no picture")
+
+    assert made(*tmp_path.glob("*.jpg")) == 5
+
+
 def test_what_is_no_picture_or_cut_or_gone_has_none_and_stops_nobody(tmp_path, made):
     whole = photo(tmp_path / "whole.png", (600, 400))
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:400])
