@@ -145,7 +145,8 @@ class Submissions:
                 number, tries = self.number(job.task), tries + 1
                 await self._again(job, error, number, policy.wait_s(tries, error))
             except NotSentError as error:
-                lost = await self.patience.outlasted(error)
+                # Nor does it say anything of the task that the run ends: nobody waits for who would have taken it.
+                lost = await self.patience.outlasted(error) or self.patience.shutdown.draining
                 tries += not lost
                 await self._again(job, error, number, 0.0 if lost else policy.wait_s(tries, error))
             except TransientError as error:
