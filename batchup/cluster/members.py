@@ -158,7 +158,9 @@ class Members:
                 waiter.woken.set()
                 continue
             if not free:
-                full.add(wanted)
+                # Who has room, and not the means for this one, may have them for the next.
+                if not any(one.has_room(waiter.kind, waiter.label) for one in self):
+                    full.add(wanted)
                 continue
             member = min(free, key=lambda one: one.load(waiter.kind))
             member.used[waiter.kind] += 1

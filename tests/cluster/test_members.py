@@ -115,3 +115,17 @@ async def test_who_stops_waiting_leaves_no_trace():
 
     assert taken.used["work"] == 0
     assert (await crew.take("work", "", ANY)) is taken
+
+
+async def test_what_only_one_worker_has_the_means_for_holds_up_nothing_that_another_may_do():
+    crew = members(member("plain"), member("rich"))
+    rich = await crew.take("work", "", lambda one: one.address == "rich")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(crew.take, "work", "", lambda one: one.address == "rich")
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(1):
+            other = await crew.take("work", "", ANY)
+        crew.give_back(rich, "work", "")
+
+    assert other.address == "plain"
