@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -74,10 +74,13 @@ def dashboard(
 
     async def serve() -> None:
         async with open_dashboard(job, host, port, names) as address:
-            _tell(address, output)
-            if opens:
-                click.launch(address.url)
-            await _wait(until_eof=until_eof)
+
+            def begin() -> None:
+                _tell(address, output)
+                if opens:
+                    click.launch(address.url)
+
+            await _wait(begin, until_eof=until_eof)
 
     anyio.run(serve)
     return 0
@@ -98,8 +101,8 @@ def _tell(address: "Address", output: Output) -> None:
     sys.stdout.flush()
 
 
-async def _wait(*, until_eof: bool) -> None:
-    """Return when the process is to end: by a signal, or when standard input does."""
+async def _wait(begin: Callable[[], None], *, until_eof: bool) -> None:
+    """Return when the process is to end: by a signal, or when standard input does. *begin* is called once it listens."""
     import signal
 
     import anyio
@@ -116,6 +119,7 @@ async def _wait(*, until_eof: bool) -> None:
         if until_eof:
             group.start_soon(eof)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            begin()
             async for signum in signals:
                 # Ctrl-C reaches both a run and its page; the run decides when that is the end.
                 if not until_eof or signum == signal.SIGTERM:

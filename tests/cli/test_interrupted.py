@@ -22,4 +22,4 @@ def test_the_shells_prompt_begins_a_line_of_its_own(tmp_path, command, begun, st
         person.interrupt()
 
         assert person.end() == status
-        assert person.shown.endswith("\n\r\n")
+        assert person.shown.endswith("\n")

@@ -50,6 +50,8 @@ class Typist:
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
+        self.type("\x03")  # what the terminal shows of it
+        self.until("^C")
         self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
