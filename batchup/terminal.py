@@ -1,5 +1,6 @@
 """Words and tables for people: names made harmless, numbers with units."""
 
+import re
 import shutil
 import sys
 import unicodedata
@@ -68,7 +69,8 @@ def prose(head: str, text: str) -> str:
     if room is None or display_width(line) < room:
         return line
     lines = [line[:begin]]
-    for word in line[begin:].split():
+    # Two blanks, as after a number, are no place to go on below.
+    for word in re.split("(?<! ) (?! )", line[begin:]):
         is_first = len(lines[-1]) == begin
         if is_first or display_width(f"{lines[-1]} {word}") < room:
             lines[-1] += word if is_first else f" {word}"

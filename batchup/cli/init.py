@@ -81,6 +81,8 @@ def init(folder: Path, *, target: Path | None, force: bool, output: Output) -> i
 
     It makes everything twice as large, on this machine, into a folder beside DIR. Nothing is run.
     """
+    from batchup.manifest.unread import job_name
+
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
     _check_folder(folder)
     job = job_name(folder.name)
@@ -111,13 +113,6 @@ def _left(holdings: Holdings) -> str:
     words = {NO_MEDIA: "of other kinds"}
     left = ", ".join(f"{number:,} {words.get(why, why)}" for why, number in holdings.skipped.most_common())
     return f" ({left})" if left else ""
-
-
-def job_name(name: str) -> str:
-    """Return *name* as a manifest's ``name`` may be: letters, digits, ``-``, ``_`` and ``.``."""
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-    cut = re.sub("-+", "-", plain).encode()[:100].decode(errors="ignore")
-    return cut.strip("-.") or "photos"
 
 
 def quoted(text: str) -> str:

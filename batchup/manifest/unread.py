@@ -1,6 +1,7 @@
 """Unread: why a manifest cannot be read, and which file may have been meant."""
 
 import os
+import re
 import shlex
 from difflib import get_close_matches
 from pathlib import Path
@@ -35,9 +36,20 @@ def _near(path: Path) -> Path | None:
 def _instead(folder: Path) -> str:
     """Return what leads from a folder to a manifest: the one called so, or the command that writes it."""
     name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow links
-    for place in (folder.parent, Path(), folder):
-        for ending in ENDINGS:
-            file = place / f"{name}{ending}"
-            if file.is_file():
-                return f"did you mean {file}?"
+    stems = dict.fromkeys((name, job_name(name)))
+    for file in (
+        place / f"{stem}{ending}"
+        for place in (folder.parent, Path(), folder)
+        for stem in stems
+        for ending in ENDINGS
+    ):
+        if file.is_file():
+            return f"did you mean {file}?"
     return f"{program()} init {shlex.quote(str(folder))} writes one for it"
+
+
+def job_name(name: str) -> str:
+    """Return a folder's *name* as a manifest's ``name`` may be, and its file: letters, digits, ``-``, ``_`` and ``.``."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    cut = re.sub("-+", "-", plain).encode()[:100].decode(errors="ignore")
+    return cut.strip("-.") or "photos"

@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from batchup.cli.init import job_name, quoted
+from batchup.cli.init import quoted
 from batchup.manifest import load
 from batchup.manifest.scalars import resolve
+from batchup.manifest.unread import job_name
 from tests.cli.conftest import photo
 from tests.videos import make_video
 

@@ -85,6 +85,11 @@ def test_whoever_asks_for_a_dry_run_is_told_of_the_plan(call):
     [
         ("photos", [], "photos: is a folder, and no manifest; batchup init photos writes one for it"),
         ("photos", ["photos.yaml"], "photos: is a folder, and no manifest; did you mean photos.yaml?"),
+        (
+            "my photos",
+            ["my-photos.yaml"],
+            "my photos: is a folder, and no manifest; did you mean my-photos.yaml?",
+        ),
         ("photos", ["photos/photos.yml"], "did you mean photos/photos.yml?"),
         ("holyday.yaml", ["holiday.yaml"], "holyday.yaml: there is no such file; did you mean holiday.yaml?"),
         ("photos/a.yml", ["photos/a.yaml"], "did you mean photos/a.yaml?"),
@@ -97,6 +102,7 @@ def test_what_is_no_manifest_is_told_with_what_may_have_been_meant(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
+    (tmp_path / "my photos").mkdir()
     for name in there:
         (tmp_path / name).touch()
 

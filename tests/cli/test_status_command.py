@@ -40,6 +40,13 @@ def test_words_are_set_below_one_another_in_a_terminal_of(job, columns, lines_of
     assert message[-1].startswith("  cost      0.060 USD charged, 0.080 USD estimated")
 
 
+def test_a_number_stays_apart_from_its_words_where_these_go_on_below(job):
+    with Typist("status", job.manifest, cwd=job.folder, columns=32) as person:
+        assert person.end() == 0
+
+    assert "  skipped   1,203  no image or\r\n            video\r\n" in person.shown
+
+
 def test_of_a_hundred_thousand_tasks_it_is_shown_at_once_with_numbers_that_can_be_read(call, tmp_path):
     file, many = manifest(tmp_path), 100_000
     groups: list[list[Event]] = [[run()]]
