@@ -121,8 +121,14 @@ def decode(data: bytes) -> Sidecar:
 
 
 def below(folder: Path) -> Iterator[Path]:
-    """Yield the sidecars below *folder*, names in order; what is hidden is nobody's output."""
+    """Yield the sidecars below *folder*, names in order; what is hidden is nobody's output.
+
+    A folder that holds a ledger itself, and what is below it, is left to the job of that one.
+    """
     for at, folders, names in os.walk(folder):
+        if ".batchup" in folders and Path(at) != folder and any(Path(at, ".batchup").glob("*.jsonl")):
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if name.endswith(ENDING) and not name.startswith("."):

@@ -368,6 +368,23 @@ async def test_another_job_begins_anew_among_the_sidecars_of_this_one(tmp_path, 
         assert await job.tasks() == {"done": 1}
 
 
+async def test_outputs_of_another_job_of_the_same_name_below_these_are_left_to_its_own_ledger(
+    tmp_path, monkeypatch, capsys
+):
+    job, other = Lost(tmp_path, photos=1), Lost(tmp_path / "other", photos=1)
+    other.file.write_text(other.file.read_text().replace("{dir: out,", f"{{dir: {job.out / 'other'},"))
+    async with fal_of(monkeypatch) as fal:
+        assert await other.tasks() == {"done": 1}
+
+        assert await job.tasks() == {"done": 1}
+        lose_ledger(job)
+        said = job.rebuild(capsys)
+
+        assert ": 1 task," in said.out
+        assert await job.tasks() == {"done": 1}
+        assert len(fal.accepted) == 2
+
+
 async def test_a_run_that_began_anew_is_given_back_what_was_done_before(tmp_path, monkeypatch, capsys):
     job = Lost(tmp_path, photos=2)
     async with fal_of(monkeypatch) as fal:
