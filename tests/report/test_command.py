@@ -92,20 +92,23 @@ def test_json_of_a_job_without_a_task_is_a_document_too(call, tmp_path):
     assert (told["spent"], told["entries"], told["models"]) == ([], [], [])
 
 
-def test_a_gallery_that_is_too_large_has_what_failed_and_says_where_the_rest_is(
-    call, job, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(import_module("batchup.report.write"), "MOST_SHOWN", 10)
+def test_a_gallery_that_is_too_large_has_what_failed_and_says_where_the_rest_is(call, tmp_path, monkeypatch):
+    story = Story()
+    story.run()
+    for number in range(5):
+        story.done(story.task(f"{number}.jpg", MODELS[0], f"{number}.png"), f"{number}.png")
+    story.failed(story.task("bad.jpg", MODELS[0], "bad.png"), "refused", "no")
+    job = written(tmp_path, story.events)
+    monkeypatch.setattr(import_module("batchup.report.write"), "MOST_SHOWN", 3)
 
-    answer = call("report", job.manifest, "--output", tmp_path / "r.html")
+    answer = call("report", job.manifest)
 
-    page = (tmp_path / "r.html").read_text()
+    page = job.page.read_text()
     items = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["items"]
-    assert len(items) == 10
-    assert sum("e" in item for item in items) == 8
-    assert "10 of all 29 tasks are shown here" in page
+    assert [item["n"] for item in items] == ["3.jpg", "4.jpg", "bad.jpg"]
+    assert "3 of all 6 tasks are shown here" in page
     assert f"report {job.manifest} --format csv</code> lists all of them" in page
-    assert "its gallery shows 10 of 29 tasks; --format csv lists all" in answer.out
+    assert "its gallery shows 3 of 6 tasks; --format csv lists all" in answer.out
 
 
 def test_it_tells_what_it_does_while_a_page_is_made(small):
