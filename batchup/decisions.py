@@ -56,14 +56,18 @@ class Decisions:
         self._retried = False
         self._vanished = Offsets()
 
-    def note_vanished(self, seen: Seen, offset: int) -> None:
+    def note_vanished(self, seen: Seen, record: Record) -> None:
         """Remember the input of a task that is gone, to know a changed input or parameter from a new one.
+
+        Of an input's tasks one that was done counts, whichever come after it: nobody pays again unasked.
 
         Args:
             seen: What it was.
-            offset: Where the ledger says so.
+            record: Of the task.
         """
-        self._vanished[_name(seen)] = offset
+        name = _name(seen)
+        if record.state is State.DONE or name not in self._vanished:
+            self._vanished[name] = record.seen
 
     def unheard(self) -> Iterator[Fault]:
         """Yield what was asked for and fitted nothing, once all tasks are decided."""

@@ -108,7 +108,7 @@ class _Planner:
             seen = self._history.seen(record)
             if seen is not None:
                 self._contents.gone.add(seen.size_bytes)
-                self._decisions.note_vanished(seen, record.seen)
+                self._decisions.note_vanished(seen, record)
 
     def _note_orphans(self, plan: Plan) -> None:
         for record in self._history.records.absent():

@@ -14,6 +14,7 @@ from tests.cli.told import NOW, Job
 from tests.cli.typist import Typist
 from tests.fal.job import DEAR, fal_of
 from tests.fal.job import Job as FalJob
+from tests.library import batchup
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,24 @@ def test_a_price_is_told_with_what_the_budget_covers_of_it(tmp_path, call, budge
     coverage = cover(plan, Caps.of(manifest, usd(budget) if budget else None), history, "listed")
 
     assert priced(plan, coverage) == told
+
+
+@pytest.mark.parametrize("limit", [1, 2], ids=["the first of two", "both"])
+async def test_a_script_pays_again_for_what_is_done_only_with_yes_whatever_else_is_done_with_the_input(
+    tmp_path, monkeypatch, limit
+):
+    job = FalJob(tmp_path, f"{DEAR}\nmatrix: {{upscale_factor: [2, 3]}}", photos=1)
+    async with fal_of(monkeypatch) as fal:
+        await job.run(limit=limit)
+        job.write(
+            "model: fal/topaz-image\nparams: {output_format: png, face_enhancement: false}\n"
+            "matrix: {upscale_factor: [2, 3]}"
+        )
+
+        refused = await to_thread.run_sync(lambda: batchup("run", job.file, cwd=tmp_path, status=2))
+
+        assert "would be paid for again" in refused.stderr
+        assert len(fal.accepted) == limit
 
 
 async def test_whoever_is_asked_before_a_run_sees_both_the_whole_price_and_the_budgets_part(
