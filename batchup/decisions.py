@@ -65,9 +65,9 @@ class Decisions:
             seen: What it was.
             record: Of the task.
         """
-        name = _name(seen)
-        if record.state is State.DONE or name not in self._vanished:
-            self._vanished[name] = record.seen
+        for name in (_name(seen), _name(seen, seen.model)):
+            if record.state is State.DONE or name not in self._vanished:
+                self._vanished[name] = record.seen
 
     def unheard(self) -> Iterator[Fault]:
         """Yield what was asked for and fitted nothing, once all tasks are decided."""
@@ -99,14 +99,26 @@ class Decisions:
         return self._twin(task, content) or run
 
     def before(self, task: Task) -> Before | None:
-        """Return what changed since a task of the same input that is gone; None where there is none."""
+        """Return what changed since a task of the same input that is gone; None where there is none.
+
+        One of the same model counts before one of another.
+        """
         source = task.source
-        seen = self._history.read_seen(self._vanished.of(_name(source)))
-        if seen is None or (seen.root, seen.path, seen.url) != (source.root, source.path, source.url):
+        for name in (_name(source, task.model), _name(source)):
+            seen = self._history.read_seen(self._vanished.of(name))
+            if seen is not None and (seen.root, seen.path, seen.url) == (
+                source.root,
+                source.path,
+                source.url,
+            ):
+                break
+        else:
             return None
         old = self._history.get(seen.id)
-        same_file = (seen.size_bytes, seen.mtime_ns) == (source.size_bytes, source.mtime_ns)
-        reason = "parameters changed" if same_file else "input changed"
+        if (seen.size_bytes, seen.mtime_ns) != (source.size_bytes, source.mtime_ns):
+            reason = "input changed"
+        else:
+            reason = "parameters changed" if seen.model == task.model else "model changed"
         return Before(reason, old is not None and old.state is State.DONE)
 
     def _why(self, task: Task, record: Record | None) -> str:
@@ -182,6 +194,6 @@ class Decisions:
         return left if other is not None and other.state in {State.HELD, State.FAILED} else twin
 
 
-def _name(one: Source | Seen) -> str:
-    """Return what an input is known by, whatever it holds."""
-    return f"{one.root}\0/{one.path}\0/{one.url}"
+def _name(one: Source | Seen, model: str = "") -> str:
+    """Return what an input is known by, whatever it holds, and what was made of it by *model*."""
+    return f"{one.root}\0/{one.path}\0/{one.url}\0/{model}"

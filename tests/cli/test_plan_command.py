@@ -67,7 +67,7 @@ def test_a_held_one_says_what_is_done_about_it(job):
     assert item(job, "a.png")["detail"] == "looked for once more; --resubmit-held submits it again"
 
 
-def test_a_changed_input_is_told_from_changed_parameters(job):
+def test_a_changed_input_is_told_from_changed_parameters_and_these_from_another_model(job):
     job.photo("a.png")
     job.photo("b.png", 20)
     job.remember()
@@ -78,6 +78,8 @@ def test_a_changed_input_is_told_from_changed_parameters(job):
 
     assert first == {"a.png": "input changed", "b.png": "pending"}
     assert job.reasons()["b.png"] == "parameters changed"
+    job.write("matrix: {model: [local/lanczos]}")
+    assert job.reasons()["b.png"] == "model changed"
 
 
 def test_what_is_done_is_told_so(tmp_path, call):
