@@ -44,9 +44,9 @@ class Entries:
         """Return no more than so many, in the same order: what failed, is held or in flight first, then what ended last."""
         if len(self) <= most:
             return self
-        rank = self._rank
-        least = min(nlargest(most, map(rank, self._numbers)), default=0)
-        best = (number for number in self._numbers if rank(number) >= least)
+        ranks = array("q", map(self._rank, self._numbers))
+        least = min(nlargest(most, ranks), default=0)
+        best = (number for number, rank in zip(self._numbers, ranks, strict=True) if rank >= least)
         return Entries(self._history, array("I", islice(best, most)))
 
     def _rank(self, number: int) -> int:
