@@ -2,7 +2,7 @@
 
 import sys
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from batchup.manifest.quantities import format_usd
 from batchup.terminal import count, escape
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from batchup.approval import Approval
     from batchup.coverage import Coverage
     from batchup.manifest import Manifest
@@ -87,7 +89,7 @@ def _is_over(outcome: "Outcome") -> bool:
 def _rest(
     manifest: "Manifest", sample: "Outcome", options: "Options", *, quiet: bool
 ) -> "tuple[Plan, Coverage] | None":
-    """Return what a run would do now, and how far the budgets reach; None where nothing is to be run any more."""
+    """Return what a run would do now, at today's prices, and how far the budgets reach; None where that is nothing."""
     if _is_over(sample):
         return None
     from batchup.catalogue import Catalogue
@@ -99,10 +101,30 @@ def _rest(
 
     with ticking(show=not quiet) as tell, open_view(manifest.ledger_path) as view:
         history = History(view.read_line).fold(heeded(view.replay(), reading(manifest.ledger_path, tell)))
-        catalogue = Catalogue(manifest, experience=history.experience)
-        rest = survey(manifest, history, options.choice, datetime.now(UTC), tell, catalogue=catalogue)
+
+        def surveyed(live: "Mapping[str, Decimal] | None" = None) -> "Plan":
+            catalogue = Catalogue(manifest, live, history.experience)
+            return survey(manifest, history, options.choice, datetime.now(UTC), tell, catalogue=catalogue)
+
+        rest = surveyed()
+        if live := _dearer(manifest, rest, options):
+            rest = surveyed(live)
         coverage = cover(rest, Caps.of(manifest, options.budget_usd), history, manifest.run.order)
         return (rest, coverage) if rest.to_run else None
+
+
+def _dearer(manifest: "Manifest", rest: "Plan", options: "Options") -> "Mapping[str, Decimal]":
+    """Return the unit prices of today that are higher than was known: the run will go by them."""
+    import anyio
+
+    from batchup.catalogue import Catalogue
+    from batchup.clock import SystemClock
+    from batchup.provision import live_prices
+
+    paid = [name for name, (_, usd) in rest.models.items() if usd]
+    if not paid:
+        return {}
+    return anyio.run(live_prices, manifest, Catalogue(manifest), paid, SystemClock(), options.environment)
 
 
 def _words(rest: "Plan", coverage: "Coverage") -> str:

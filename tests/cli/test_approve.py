@@ -148,3 +148,22 @@ def test_there_is_nothing_to_approve_without_a_sample(job):
     done = batchup("run", job, "--approve", cwd=job.parent, status=2)
 
     assert "--approve goes with --sample N" in done.stderr
+
+
+async def test_the_rest_is_asked_about_at_the_price_that_fal_asks_today(tmp_path, monkeypatch):
+    job = Job(tmp_path, DEAR, photos=3)
+    monkeypatch.setenv("BROWSER", "true")
+    async with fal_of(monkeypatch, prices={"fal-ai/topaz/upscale/image": "0.2"}) as fal:
+
+        def attend():
+            with Typist("run", job.file, "--sample", 1, "--approve", cwd=tmp_path) as person:
+                person.until("1 task to run for 0.20 USD")
+                person.until("Go on?")
+                person.type("y\n")
+                person.until("The rest: 2 tasks for 0.40 USD. Go on? [y/N] ")
+                person.type("y\n")
+                assert person.end() == 0
+
+        await to_thread.run_sync(attend)
+
+        assert len(fal.accepted) == 3
