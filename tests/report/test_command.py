@@ -147,6 +147,8 @@ def test_no_name_or_message_gets_into_the_page_as_anything_but_text(job):
 
     assert "refused &lt;/script&gt;&lt;b&gt;1&lt;/b&gt;\\u202e by the filter" in page
     assert not [bad for bad in ("<b>1", "</script><b", "<script>alert", "\u202e", "\x1b") if bad in page]
+    data = page.partition('id="data">')[2].partition("</script>\n")[0]
+    assert not set("<>&") & set(data)
 
 
 def test_it_can_be_asked_while_a_run_holds_the_ledger(call, small):
