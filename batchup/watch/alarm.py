@@ -12,6 +12,9 @@ from batchup.errors import BatchupError
 STEP_MS, DEBOUNCE_MS, BEAT_MS = 50, 400, 2_000
 """How the system's news are gathered; and how often folders are looked for that were not there, or were replaced."""
 
+UNTOLD_S = 60.0
+"""How long nobody listens where a name that is not UTF-8 ended it: reading that file is news, too, and ends it again."""
+
 EXTRA = "pip install 'batchup[watch]'"
 
 
@@ -74,8 +77,15 @@ async def _listen(alarm: Alarm, tell: Callable[[str], None]) -> None:
     while True:
         known = _there(alarm.folders)
         try:
-            if known:
-                await _listen_to(alarm, known)
+            why = await _listen_to(alarm, known) if known else ""
+            if why:
+                if why != told:
+                    told = why
+                    tell(
+                        f"the system does not tell of changes ({why}): looking every minute instead. "
+                        "A file whose name is not UTF-8 is best renamed"
+                    )
+                await anyio.sleep(UNTOLD_S)
         except (OSError, RuntimeError) as error:
             # A folder that has just gone, or the system's limit on what it watches.
             if str(error) != told and _there(alarm.folders) == known:
@@ -87,11 +97,26 @@ async def _listen(alarm: Alarm, tell: Callable[[str], None]) -> None:
         await anyio.sleep(BEAT_MS / 1000)
 
 
-async def _listen_to(alarm: Alarm, known: dict[Path, tuple[int, int]]) -> None:
-    """Ring for every change below these folders, until they are others."""
+async def _listen_to(alarm: Alarm, known: dict[Path, tuple[int, int]]) -> str:
+    """Ring for every change below these folders, until they are others, or one cannot be told.
+
+    Returns:
+        Why it cannot, as for a name that is not UTF-8; empty for other folders.
+    """
+    alarm.ring()  # what came before anybody listened
+    try:
+        await _ring_for_changes(alarm, known)
+    except ExceptionGroup as errors:
+        untold = errors.subgroup(RuntimeError)
+        if untold is None:
+            raise
+        return str(untold.exceptions[0])
+    return ""
+
+
+async def _ring_for_changes(alarm: Alarm, known: dict[Path, tuple[int, int]]) -> None:
     from watchfiles import awatch
 
-    alarm.ring()  # what came before anybody listened
     async for changes in awatch(
         *known,
         watch_filter=None,
