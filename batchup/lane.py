@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import chain
 
@@ -51,6 +52,7 @@ class Lane:
 
     async def run(self) -> None:
         """Bring all steps to an end, or as far as the run goes. To be called once."""
+        since = self.attempts.patience.clock.utc()
         # What is itself about to be written over is brought to safety first: names may change places.
         targets = {step.task.output for step in self._pick(Action.COPY)}
         threatened = (step for step in self._pick(Action.COPY) if step.other_output in targets)
@@ -62,7 +64,7 @@ class Lane:
             with anyio.move_on_after(COLLECT_S):
                 await collected.wait()
             await dispatch(self.backlog.take, self._begin, workers=self.workers)
-        await self._dispatch(self._pick(Action.FOLLOW), self._follow)
+        await self._dispatch(self._pick(Action.FOLLOW), partial(self._follow, left=self._left(since)))
 
     async def _collect(self, collected: anyio.Event) -> None:
         """Bring to an end what an earlier run has submitted."""
@@ -120,15 +122,29 @@ class Lane:
         done = self._done(step)
         await (self.attempts.copy(step, done, self._result(step)) if done else self.attempts.run(step))
 
-    async def _follow(self, step: Step) -> None:
-        """Copy from the task with the same contents, which has had its turn."""
+    def _left(self, since: datetime) -> frozenset[str]:
+        """Return the ids of leaders that failed or are held since before this run, were to be run, and had no turn."""
+        idle = {step.other for step in self._pick(Action.FOLLOW) if self._is_idle(step.other, since)}
+        return frozenset(
+            step.task.id for step in (self._pick(Action.RUN) if idle else ()) if step.task.id in idle
+        )
+
+    def _is_idle(self, task_id: str, since: datetime) -> bool:
+        record = self.history.get(task_id)
+        last = self.history.last(record) if record else None
+        return isinstance(last, events.Failed | events.Held) and last.at < since
+
+    async def _follow(self, step: Step, left: frozenset[str]) -> None:
+        """Copy from the task with the same contents, which has had its turn, unless it is one of those *left*."""
         done = self._done(step)
         leader, result = self.history.get(step.other), self._result(step)
         if done is not None:
             await self.attempts.copy(step, done, result)
-        elif leader is not None and leader.state is State.HELD:
+        elif leader is None or step.other in left:
+            pass  # it stays as it is, as its leader does
+        elif leader.state is State.HELD:
             await self._hold(step)
-        elif leader is None or leader.state is not State.FAILED:
+        elif leader.state is not State.FAILED:
             pass  # it stays pending, as its leader does
         elif result is not None and leader.failure != EXPIRED:
             await self.attempts.heal(step, result)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 
 from batchup.coverage import Caps, Coverage, cover
@@ -301,6 +301,14 @@ def happens(history: tuple[dict[str, int], list[Chapter]]) -> None:
         anyio.run(tell, Path(folder), *history)
 
 
+def again(choice: str, **chapter: Any) -> tuple[dict[str, int], list[Chapter]]:
+    """Return a history in which a task is to be run again that its budget leaves, and another one follows it."""
+    tight = Chapter(written={"b.png": 0}, setting={"budget": "0.01 USD"}, choice={choice: True})
+    return {"a.png": 0}, [Chapter(**chapter), tight]
+
+
+@example(again("resubmit_held", lost=(1,)))
+@example(again("retry_failed", refused=(1,)))
 @settings(max_examples=25, derandomize=True, deadline=None, phases=PHASES, suppress_health_check=QUIET)
 @given(HISTORIES)
 def test_a_run_does_what_the_plan_has_said(history):
