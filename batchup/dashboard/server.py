@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -101,24 +101,28 @@ class _Site:
         """Send what a job shows, whole at first, and then whatever has changed."""
         desk = self._desk(request.query.get("job") or self._room.own)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await answer.prepare(request)
-        sent: dict[str, bytes] = {}
-        with self._room.watched(desk):
-            if desk.viewers == 1:
-                await self._room.look(everywhere=True)  # what nobody watched is old
-            await self._send(answer, {"own": msgspec.json.encode(self._room.own)})
-            while not self._room.is_over:
-                news = self._room.news
-                told = {**desk.told, "jobs": self._jobs()} if desk.told else {}
-                await self._send_changed(answer, sent, told)
-                with anyio.move_on_after(HEARTBEAT_S) as waited:
-                    await news.wait()
-                if waited.cancelled_caught:
-                    await answer.write(b":\n\n")
-            # Pictures that nobody answers for any more are not told of.
-            last = {name: value for name, value in desk.told.items() if name != "fresh"}
-            await self._send_changed(answer, sent, {**last, "over": b"true"})
+        with suppress(ConnectionError):  # the page was closed
+            await answer.prepare(request)
+            with self._room.watched(desk):
+                await self._tell(answer, desk)
         return answer
+
+    async def _tell(self, answer: web.StreamResponse, desk: Desk) -> None:
+        sent: dict[str, bytes] = {}
+        if desk.viewers == 1:
+            await self._room.look(everywhere=True)  # what nobody watched is old
+        await self._send(answer, {"own": msgspec.json.encode(self._room.own)})
+        while not self._room.is_over:
+            news = self._room.news
+            told = {**desk.told, "jobs": self._jobs()} if desk.told else {}
+            await self._send_changed(answer, sent, told)
+            with anyio.move_on_after(HEARTBEAT_S) as waited:
+                await news.wait()
+            if waited.cancelled_caught:
+                await answer.write(b":\n\n")
+        # Pictures that nobody answers for any more are not told of.
+        last = {name: value for name, value in desk.told.items() if name != "fresh"}
+        await self._send_changed(answer, sent, {**last, "over": b"true"})
 
     async def _send_changed(
         self, answer: web.StreamResponse, sent: dict[str, bytes], told: dict[str, bytes]

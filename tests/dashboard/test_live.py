@@ -181,6 +181,13 @@ def test_a_page_ends_when_its_run_is_killed_but_not_by_its_ctrl_c(tmp_path):
     wait_until(lambda: not alive(page))
 
 
+async def test_a_page_that_was_closed_is_no_error(ended, caplog):
+    async with visiting(ended) as visitor:
+        await visitor.told()
+
+    assert caplog.messages == []
+
+
 async def test_while_nobody_looks_no_run_is_asked_for(ended):
     folder = state_folder() / "runs"
     folder.mkdir(parents=True, exist_ok=True)
