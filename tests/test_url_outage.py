@@ -14,6 +14,7 @@ from batchup.progress import Progress
 from batchup.rehearsal.tempo import Tempo
 from batchup.run import Options, run
 from tests.library import events, manifest, outputs, photo
+from tests.ports import own_port
 
 SPEED = 60.0
 GONE_S = 30.0
@@ -26,7 +27,7 @@ class Host:
     """Serves a folder on one port, which it can leave and come back to."""
 
     def __init__(self, folder):
-        self.folder, self.port, self.served, self.twice = folder, 0, 0, Event()
+        self.folder, self.port, self.served, self.twice = folder, own_port(), 0, Event()
 
     @contextlib.contextmanager
     def up(self):
@@ -47,7 +48,6 @@ class Host:
             daemon_threads = True
 
         with Server(("127.0.0.1", self.port), partial(Handler, directory=self.folder)) as server:
-            self.port = server.server_port
             thread = Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             try:
@@ -74,8 +74,6 @@ def job(tmp_path):
     for number in range(8):
         photo(tmp_path / f"web/{number}.png", seed=number)
     host = Host(tmp_path / "web")
-    with host.up():
-        pass  # from here on it has a port
     urls = ", ".join(f"'http://127.0.0.1:{host.port}/{number}.png'" for number in range(8))
     text = (
         f"inputs: [{{url: [{urls}], allow_private: true}}]\n"

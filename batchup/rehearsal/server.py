@@ -1,5 +1,6 @@
 """Server: all services on loopback, for as long as a block lasts."""
 
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -216,20 +217,26 @@ async def open_fal(
 class _Line:
     """One service's port."""
 
-    def __init__(self, runner: web.AppRunner, site: web.TCPSite) -> None:
+    def __init__(self, runner: web.AppRunner, site: web.BaseSite) -> None:
         self._runner, self._site = runner, site
+        self._kept: socket.socket | None = None
         self.port: int = runner.addresses[0][1]
 
     async def cut(self) -> None:
         await self._site.stop()
+        # Bound, and not listening: whoever connects is refused, and nobody else is given the port.
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept.bind((HOST, self.port))
         server = self._runner.server
         for connection in list(server.connections) if server else ():
             if connection.transport is not None:
                 connection.transport.abort()
 
     async def restore(self) -> None:
-        self._site = web.TCPSite(self._runner, HOST, self.port)
-        await self._site.start()
+        if self._kept is not None:
+            self._site = web.SockSite(self._runner, self._kept)
+            await self._site.start()
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -15,13 +14,12 @@ from batchup.cluster.local import open_local
 from batchup.manifest import load
 from batchup.shutdown import Shutdown
 from tests.library import manifest
+from tests.ports import own_port
 
 
 def layout(**more) -> Layout:
-    """Return a cluster on a port that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Layout("127.0.0.1", probe.getsockname()[1], **more)
+    """Return a cluster on a port of its own."""
+    return Layout("127.0.0.1", own_port(), **more)
 
 
 @contextmanager
