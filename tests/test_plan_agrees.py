@@ -243,10 +243,12 @@ async def compare(world: World, choice: Choice, chapter: Chapter) -> bool:
             told[line.get("id", "")].append(line["event"])
     # What has failed gives back what it had reserved, and others may run for it.
     is_exact = not any("failed" in events for events in told.values())
-    untouched = {name for name, stat in world.stats().items() if stats.get(name) == stat}
+    now = world.stats()
     for number, step in enumerate(steps):
         task_id, waits = step.task.id, coverage.waiting.get(number, "")
-        became = After(after[task_id].state, told[task_id], step.task.output in untouched)
+        # What was changed by somebody keeps its place where the manifest gives it another: then there is nothing there.
+        is_untouched = stats.get(step.task.output) == now.get(step.task.output)
+        became = After(after[task_id].state, told[task_id], is_untouched)
         was = before[task_id].state if task_id in before else State.PENDING
         note(
             f"{step.task.source.label}: {was.name} {step.action} {step.reason} {step.detail} {waits}: {became}"
@@ -261,7 +263,7 @@ async def compare(world: World, choice: Choice, chapter: Chapter) -> bool:
 
 
 class After(NamedTuple):
-    """What became of a task in a run: its state, its events, and whether its output is the same file as before."""
+    """What became of a task in a run: its state, its events, and whether its output is the same file as before, or none."""
 
     state: State
     told: list[str]
