@@ -23,6 +23,9 @@ from batchup.errors import Fault, ManifestError
 from batchup.manifest import Manifest
 from batchup.webserver import open_server
 
+FILMS = "films.js"
+"""Script that keeps videos in step, here as in the report."""
+
 HEARTBEAT_S = 15.0
 """So often something is sent, so that a page that has gone is noticed."""
 
@@ -189,7 +192,7 @@ def _task(request: web.Request) -> str:
 
 
 def _asset(name: str) -> web.Response:
-    found = files("batchup.dashboard") / "page" / name
+    found = files("batchup.report" if name == FILMS else "batchup.dashboard") / "page" / name
     if not found.is_file():
         raise web.HTTPNotFound(text="There is no such file.")
     kind = _TYPES[Path(name).suffix]

@@ -59,7 +59,9 @@ def render(
         question: Asked at its top.
     """
     style = _file("page/report.css") + _file(f"{_SLIDER}styles.css")
-    scripts = [_slider(), _file("page/stage.js"), _file("page/viewer.js"), _file("page/gallery.js")]
+    # A script within the page can import nothing: what the viewer takes from it stands before it.
+    viewer = _file("page/films.js").replace("export ", "") + _file("page/viewer.js")
+    scripts = [_slider(), _file("page/stage.js"), viewer, _file("page/gallery.js")]
     tasks = report.summary.tasks
     return (
         _environment()

@@ -1,10 +1,11 @@
 // What opens above the page: a task with its story, and questions.
 
 import { $, h, name } from "./dom.js";
+import { join, lead } from "./films.js";
 import { OVER, command, picture, state, story } from "./state.js";
 import { moment, usd } from "./words.js";
 
-const STEP_S = 0.1; // videos that are further apart are brought together
+const APART_S = 0.1; // of films that play: their moments are told four times a second
 
 export function say(text) {
   $("line").textContent = text;
@@ -115,21 +116,8 @@ function compared(item, task) {
 // What is done to one of two videos is done to the other; the first one leads while they play.
 function films(before, after) {
   const pair = [before, after].map((source) => h("video", { src: source, controls: true, muted: true, preload: "metadata" }));
-  const led = new WeakMap(); // film -> the moment to which the other has led it
-  const lead = (film, leader) => {
-    const to = Math.min(leader.currentTime, film.duration || 0);
-    if (Math.abs(film.currentTime - to) <= STEP_S) return;
-    led.set(film, to);
-    film.currentTime = to;
-  };
-  pair.forEach((film, number) => {
-    const other = pair[1 - number];
-    // A pause in between, or a file that is not there, refuses the promise, and that is no fault.
-    film.addEventListener("play", () => other.paused && other.play().catch(() => {}));
-    film.addEventListener("pause", () => film.ended || other.pause());
-    film.addEventListener("ratechange", () => (other.playbackRate = film.playbackRate));
-    film.addEventListener("seeking", () => Math.abs((led.get(film) ?? -1) - film.currentTime) < 0.001 || lead(other, film));
-    if (!number) film.addEventListener("timeupdate", () => film.paused || other.seeking || lead(other, film));
-  });
+  const [leader, follower] = pair;
+  pair.forEach((film) => join(film, () => pair.filter((one) => one !== film)));
+  leader.addEventListener("timeupdate", () => leader.paused || follower.seeking || lead(follower, leader, APART_S));
   return h("div", { class: "films" }, ...pair.map((film, number) => h("div", {}, ["before", "after"][number], film)));
 }

@@ -5,7 +5,6 @@ const dialog = element("viewer");
 const stage = element("stage");
 const money = (usd) => `${usd >= 0.1 ? usd.toFixed(2) : usd.toPrecision(2)} USD`;
 const MOST_PANES = 12;
-const STEP_S = 0.04; // videos that are further apart are brought together
 
 let list = []; // numbers of items, as the gallery shows them
 let place = 0;
@@ -13,7 +12,6 @@ let sides = []; // all there is to see of one input: before, and each result
 let mode = "slide";
 let films = [];
 let following = 0;
-const led = new WeakMap(); // film -> the moment to which another has led it
 
 const make = (tag, className, text) => {
   const made = document.createElement(tag);
@@ -122,7 +120,7 @@ function view(side) {
     Object.assign(shown, { muted: true, playsInline: true, preload: "auto", loop: false });
     shown.setAttribute("aria-label", side.name);
     films.push(shown);
-    join(shown);
+    joined(shown);
   } else {
     shown.alt = side.name;
     shown.draggable = false;
@@ -159,31 +157,10 @@ function slider(left, right) {
   return made;
 }
 
-// Videos in step: what is done to one of them, also by the browser's own menu or a keyboard's media keys, is done to all.
-function join(film) {
-  const others = () => (films.includes(film) ? films.filter((one) => one !== film) : []);
-  film.addEventListener("play", () => {
-    others().forEach(start);
-    follow();
-  });
-  // At its end a shorter one stops alone.
-  film.addEventListener("pause", () => film.ended || others().forEach((one) => one.pause()));
-  film.addEventListener("ratechange", () => others().forEach((one) => (one.playbackRate = film.playbackRate)));
-  film.addEventListener("seeking", () => {
-    const isLed = Math.abs((led.get(film) ?? -1) - film.currentTime) < 0.001;
-    if (!isLed) others().forEach((one) => lead(one, film));
-    if (film === films[0]) tellMoment();
-  });
-}
-
-// A pause in between refuses the promise, and that is no fault.
-const start = (film) => film.paused && film.play().catch(() => {});
-
-function lead(film, leader) {
-  const to = Math.min(leader.currentTime, film.duration || 0);
-  if (Math.abs(film.currentTime - to) <= STEP_S) return;
-  led.set(film, to);
-  film.currentTime = to;
+function joined(film) {
+  join(film, () => (films.includes(film) ? films.filter((one) => one !== film) : []));
+  film.addEventListener("play", follow);
+  film.addEventListener("seeking", () => film === films[0] && tellMoment());
 }
 
 function tellMoment() {
